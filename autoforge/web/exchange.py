@@ -14,6 +14,7 @@ import structlog
 from starlette.types import Message, Scope, Send
 
 from autoforge.db.trace import StatementCount
+from autoforge.telemetry import levels, metrics
 from autoforge.web import compression
 from autoforge.web.rendering import CONTENT_SECURITY_POLICY
 
@@ -49,8 +50,8 @@ class Exchange:
     """One request's way out. ``encoding`` is what the client takes, ``coded`` its ``If-None-Match`` tags of it."""
 
     __slots__ = (
-        "_began", "_coded", "_compressor", "_encoding", "_head", "_log_all", "_scope", "_send", "_start", "_streams",
-        "statements", "status",
+        "_began", "_coded", "_compressor", "_encoding", "_head", "_lasts", "_log_all", "_scope", "_send", "_start",
+        "_streams", "statements", "status",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, send: Send, statements: StatementCount, *, log_all: bool = False) -> None:
@@ -62,7 +63,8 @@ class Exchange:
         self._coded = b""
         self._start: Message | None = None
         self._compressor: compression.Compressor | None = None
-        self._streams = False
+        self._streams = self._lasts = False
+        metrics.request_began()
 
     @property
     def started(self) -> bool:
@@ -89,6 +91,7 @@ class Exchange:
         headers: Headers = list(message.get("headers", ()))
         known = dict(headers)
         self._streams = known.get(b"content-type", b"").startswith(b"text/event-stream")
+        self._lasts = self.status == 200 and b"content-length" not in known  # a stream, as exports are too
         if self._encoding is not None:
             if self.status == 304:
                 headers = self._with_coded_tag(headers, known)
@@ -148,8 +151,12 @@ class Exchange:
         return headers
 
     def finished(self) -> None:
-        """Logs the request: every one when asked to, and always one that was slow or took too many statements."""
+        """Counts the request, and logs it: every one when asked to, and always one that was slow or took too many
+        statements."""
         spent = time.perf_counter() - self._began
+        self._count(spent)
+        if self.status:  # else the client went away before there was an answer
+            levels.request_finished(levels.kind_of(self._scope["path"], self._lasts), self.status, spent)
         slow = spent > SLOW_SECONDS and not self._streams  # which last as long as what they tell of
         if self._log_all or slow:
             about = self._about(spent)
@@ -162,6 +169,13 @@ class Exchange:
             count = self._of_the_route()
             if count > allowed:
                 log.warning("query budget exceeded", budget=allowed, **self._about(spent) | {"statements": count})
+
+    def _count(self, spent: float) -> None:
+        route = self._scope.get("route")
+        method = "HEAD" if self._head else self._scope["method"]
+        template = getattr(route, "path_format", None) or metrics.UNMATCHED
+        metrics.request_ended()
+        metrics.request_finished(method, template, self.status, None if self._lasts else spent)
 
     def _of_the_route(self) -> int:
         """Statements without those that tell who is asking and count limits, which are not the route's."""
