@@ -171,11 +171,9 @@ class Exchange:
                 log.warning("query budget exceeded", budget=allowed, **self._about(spent) | {"statements": count})
 
     def _count(self, spent: float) -> None:
-        route = self._scope.get("route")
         method = "HEAD" if self._head else self._scope["method"]
-        template = getattr(route, "path_format", None) or metrics.UNMATCHED
         metrics.request_ended()
-        metrics.request_finished(method, template, self.status, None if self._lasts else spent)
+        metrics.request_finished(method, route_of(self._scope), self.status, None if self._lasts else spent)
 
     def _of_the_route(self) -> int:
         """Statements without those that tell who is asking and count limits, which are not the route's."""
@@ -194,3 +192,13 @@ class Exchange:
             "statements": self.statements.count,
             "client": client[0] if client else "",
         }
+
+
+def route_of(scope: Scope) -> str:
+    """The template of the address, such as ``/api/v1/prompts/{prompt_id}``: the same for all that one route answers."""
+    matched = (scope.get("fastapi") or {}).get("effective_route_context") or scope.get("route")
+    if matched is not None:
+        return str(getattr(matched, "path_format", metrics.UNMATCHED))
+    if scope.get("endpoint") is not None and scope.get("root_path"):
+        return f"{scope['root_path']}/{{path}}"  # what is mounted
+    return metrics.UNMATCHED
