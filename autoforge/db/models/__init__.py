@@ -15,6 +15,7 @@ from autoforge.db.models.base import Base
 from autoforge.db.models.cache import CacheOutbox
 from autoforge.db.models.evaluations import Evaluation, Suite, TestCase, TestResult
 from autoforge.db.models.jobs import ImportFault, Job, Lease, Schedule
+from autoforge.db.models.operations import ServiceLevel
 from autoforge.db.models.people import Membership, User, Workspace
 from autoforge.db.models.prompts import (
     Prompt,
@@ -47,6 +48,7 @@ __all__ = [
     "PromptVersion",
     "RateLimit",
     "Schedule",
+    "ServiceLevel",
     "SignInSession",
     "Suite",
     "Template",
