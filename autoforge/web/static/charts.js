@@ -46,8 +46,8 @@
       animation: false,
       color: palette,
       textStyle: font,
-      grid: { left: 8, right: 16, top: spec.series.length > 1 ? 36 : 12, bottom: 8, outerBoundsMode: "same" },
-      legend: spec.series.length > 1 ? { top: 0, left: 0, icon: "circle", itemHeight: 8, textStyle: { ...font, color: text } } : undefined,
+      grid: { left: 8, right: 16, top: spec.series.length > 1 ? 40 : 12, bottom: 8, outerBoundsMode: "same" },
+      legend: spec.series.length > 1 ? { type: "scroll", pageIconColor: text, pageIconInactiveColor: line, pageIconSize: 10, pageTextStyle: font, top: 0, left: 0, icon: "circle", itemHeight: 8, textStyle: { ...font, color: text } } : undefined,
       // Rich text: drawn on the canvas, so that no style attribute is needed (the policy forbids them).
       tooltip: { trigger: "axis", renderMode: "richText", backgroundColor: raised, borderColor: line, textStyle: { ...font, color: text }, valueFormatter: format },
       xAxis: lying ? values : names,
