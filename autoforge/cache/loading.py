@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from autoforge.cache.near import ABSENT, Entry, Near, weight_of
 from autoforge.cache.stamps import Mark, Stamps, slots_of
 from autoforge.cache.ttl import Kind
+from autoforge.telemetry import families, metrics
 
 if TYPE_CHECKING:
     from autoforge.cache.far import Far, Seen
@@ -33,7 +34,8 @@ class Counts:
     """Of one kind, since the start of the process.
 
     ``hits`` in this process, ``misses`` not in this process, ``far_hits`` of those in Redis, ``loads`` computed here,
-    ``shared`` joined to a computation that ran already, ``renewed`` computed ahead of the end.
+    ``shared`` joined to a computation that ran already, ``renewed`` computed ahead of the end, ``stale`` there but too
+    old or forgotten.
     """
 
     hits: int = 0
@@ -42,6 +44,7 @@ class Counts:
     far_hits: int = 0
     shared: int = 0
     renewed: int = 0
+    stale: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -89,6 +92,7 @@ class Cache:
             now = time.monotonic()
             if entry.expires <= now or not self.stamps.hold(entry.mark):
                 self.near.drop(key)
+                self.counts[kind].stale += 1
             elif self._link is None or entry.certain > now or self._link.trusted_until > now:
                 self.counts[kind].hits += 1
                 del entries[key]
@@ -213,7 +217,9 @@ class Cache:
     async def _compute(self, flight: _Flight) -> Any:
         self.counts[flight.kind].loads += 1
         self.counts[flight.kind].renewed += flight.renewing
+        began = time.perf_counter()
         value = await flight.load()
+        metrics.observe(families.CACHE_LOAD_SECONDS, time.perf_counter() - began, flight.kind.label)
         self._put(flight, value, flight.began + flight.kind.seconds)
         return value
 

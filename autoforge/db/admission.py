@@ -7,11 +7,14 @@ This line does not; and it turns work away, with ``Overloaded``, once waiting ha
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from autoforge.errors import Overloaded
+from autoforge.settings import DatabaseSettings
+from autoforge.telemetry import families, metrics
 
 
 @dataclass(slots=True, eq=False)
@@ -22,14 +25,24 @@ class Waiting:
     alone: bool
 
 
+def _nobody_listens(seconds: float) -> None: ...
+
+
 class Line:
-    """Who waits, in order of arrival."""
+    """Who waits, in order of arrival.
 
-    __slots__ = ("_closed", "_longest", "_patience", "_waiting", "_what")
+    ``refused`` counts who was turned away; ``waited`` is told how many seconds each of the others waited.
+    """
 
-    def __init__(self, what: str, *, longest: int, patience: float) -> None:
+    __slots__ = ("_closed", "_patience", "_waited", "_waiting", "_what", "longest", "refused")
+
+    def __init__(
+        self, what: str, *, longest: int, patience: float, waited: Callable[[float], object] = _nobody_listens
+    ) -> None:
         self._what = what
-        self._longest = longest
+        self.longest = longest
+        self.refused = 0
+        self._waited = waited
         self._patience = patience
         self._waiting: deque[Waiting] = deque()
         self._closed = False
@@ -44,14 +57,16 @@ class Line:
     async def wait(self, declined: Callable[[], None], *, alone: bool = False) -> None:
         """Return when called. ``declined`` is called instead when the turn came, but the task had been cancelled."""
         self.check_open()
-        if len(self._waiting) >= self._longest:
+        if len(self._waiting) >= self.longest:
+            self.refused += 1
             raise Overloaded(f"{len(self._waiting)} are waiting for {self._what} already")
-        loop = asyncio.get_running_loop()
+        loop, began = asyncio.get_running_loop(), time.perf_counter()
         me = Waiting(loop.create_future(), alone)
         self._waiting.append(me)
         timer = loop.call_later(self._patience, self._send_away, me, f"waited {self._patience:g} s for {self._what}")
         try:
             await me.called
+            self._waited(time.perf_counter() - began)
         except asyncio.CancelledError:
             if me.called.done() and not me.called.cancelled() and me.called.exception() is None:
                 declined()
@@ -83,8 +98,19 @@ class Line:
     def _send_away(self, waiting: Waiting, why: str) -> None:
         if not waiting.called.done():
             waiting.called.set_exception(Overloaded(why))
+            self.refused += 1
         if waiting in self._waiting:
             self._waiting.remove(waiting)
+
+
+def connection_line(settings: DatabaseSettings, pool: str) -> Line:
+    """The line in front of the connections; ``pool`` is their name in metrics."""
+    return Line(
+        "a database connection",
+        longest=settings.pool_queue,
+        patience=settings.pool_timeout,
+        waited=lambda seconds: metrics.observe(families.POOL_WAIT, seconds, pool),
+    )
 
 
 class Gate:
@@ -101,6 +127,11 @@ class Gate:
     @property
     def waiting(self) -> int:
         return len(self._line)
+
+    @property
+    def refused(self) -> int:
+        """How many were turned away so far."""
+        return self._line.refused
 
     @property
     def inside(self) -> int:

@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar
 
 from typing_extensions import TypeVarTuple, Unpack
 
+from autoforge.db.admission import Gate
 from autoforge.db.engines import parse_url
 from autoforge.db.faults import Collided
 from autoforge.db.sessions import LastWork, ReadSession, WriteSession
@@ -98,6 +99,9 @@ class Database(ABC):
     """Open one per process, for the life of the process; it belongs to the event loop that opened it."""
 
     dialect: str
+    pool: str
+    """What the connections are in metrics: readers (SQLite has its writer beside them) or connections."""
+    gate: Gate
     warnings: tuple[str, ...] = ()
     touched: Callable[[Sequence[str]], object] | None = None
     """Set by whoever owns a cache: told after each commit which tags are out of date (``session.touch``)."""

@@ -10,7 +10,7 @@ from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util.concurrency import greenlet_spawn
 
-from autoforge.db.admission import Gate, Line
+from autoforge.db.admission import Gate, connection_line
 from autoforge.db.connection import SQLiteConnection, dbapi
 from autoforge.db.doors import Database, ReadDoor, WriteDoor
 from autoforge.db.engines import sqlite_engine, version_warnings
@@ -35,7 +35,7 @@ async def _connect(engine: Engine) -> Reader:
 class EmbeddedDatabase(Database):
     """Readers are opened when first needed, and kept."""
 
-    dialect = "sqlite"
+    dialect, pool = "sqlite", "readers"
 
     def __init__(self, path: Path, settings: DatabaseSettings, writer: Writer, writing: Reader) -> None:
         self.path = path
@@ -44,8 +44,7 @@ class EmbeddedDatabase(Database):
         self._writing = writing
         self._engine = sqlite_engine(path, settings, read_only=True)
         self._readers: list[Reader] = []
-        line = Line("a database connection", longest=settings.pool_queue, patience=settings.pool_timeout)
-        self.gate = Gate(line, settings.pool_size)
+        self.gate = Gate(connection_line(settings, self.pool), settings.pool_size)
 
     @classmethod
     async def start(cls, url: URL, settings: DatabaseSettings) -> EmbeddedDatabase:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.util.concurrency import greenlet_spawn
 
-from autoforge.db.admission import Gate, Line
+from autoforge.db.admission import Gate, connection_line
 from autoforge.db.doors import Database, ReadDoor, WriteDoor
 from autoforge.db.engines import postgresql_engine
 from autoforge.db.sessions import ReadSession, WriteSession
@@ -18,14 +18,13 @@ from autoforge.settings import DatabaseSettings
 
 
 class ServerDatabase(Database):
-    dialect = "postgresql"
+    dialect, pool = "postgresql", "connections"
 
     def __init__(self, engine: Engine, settings: DatabaseSettings) -> None:
         self._engine = engine
         # The options travel with the transaction's BEGIN, and SQLAlchemy takes them back with the connection.
         self._reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        line = Line("a database connection", longest=settings.pool_queue, patience=settings.pool_timeout)
-        self.gate = Gate(line, settings.pool_size + settings.pool_overflow)
+        self.gate = Gate(connection_line(settings, self.pool), settings.pool_size + settings.pool_overflow)
 
     @classmethod
     async def start(cls, url: URL, settings: DatabaseSettings) -> ServerDatabase:

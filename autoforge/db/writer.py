@@ -25,6 +25,7 @@ from autoforge.db.connection import SQLITE_BUSY, SQLiteConnection, dbapi, result
 from autoforge.db.sessions import WriteSession
 from autoforge.errors import DatabaseUnavailable, Overloaded
 from autoforge.settings import DatabaseSettings
+from autoforge.telemetry import families, metrics
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,12 @@ class Writer:
         self._connection = connection
         self._driver = driver
         self._settings = settings
-        self._line = Line("the writer", longest=settings.write_queue, patience=settings.write_timeout)
+        self._line = Line(
+            "the writer",
+            longest=settings.write_queue,
+            patience=settings.write_timeout,
+            waited=lambda seconds: metrics.observe(families.WRITER_WAIT, seconds),
+        )
         self._taken = False  # a block runs, or a commit is on its way
         self._batch: list[Block] = []  # finished, not yet committed
         self._opened = 0.0
@@ -58,6 +64,11 @@ class Writer:
     @property
     def waiting(self) -> int:
         return len(self._line)
+
+    @property
+    def refused(self) -> int:
+        """How many were turned away so far."""
+        return self._line.refused
 
     # --- a block's life -------------------------------------------------------------------------------------------
 
@@ -164,6 +175,7 @@ class Writer:
         if error is None:
             self.commits += 1
             self.blocks += len(batch)
+            metrics.observe(families.BATCH, len(batch))
             for block in batch:
                 block.session.run_callbacks()
         else:

@@ -23,6 +23,7 @@ from autoforge.db.ids import new_id
 from autoforge.errors import BadInput
 from autoforge.queue.registry import MOST_PRIORITY, Task
 from autoforge.queue.waking import wake
+from autoforge.telemetry import families, metrics
 
 POINT = timedelta(minutes=1)
 """What one point of priority is worth in waiting."""
@@ -78,6 +79,7 @@ async def enqueue(
         assert found is not None
         return found
     session.after_commit(wake)
+    session.after_commit(lambda: metrics.add(families.ENQUEUED, task.name))
     return row["id"]  # type: ignore[no-any-return]
 
 
@@ -89,6 +91,7 @@ async def enqueue_many(
     if rows:
         await session.execute(_INSERT, rows)
         session.after_commit(wake)
+        session.after_commit(lambda: metrics.add(families.ENQUEUED, task.name, amount=len(rows)))
     return [row["id"] for row in rows]
 
 

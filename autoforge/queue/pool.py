@@ -28,6 +28,7 @@ from autoforge.queue.running import Attempt
 from autoforge.queue.tending import Tender
 from autoforge.queue.waking import What, when_woken
 from autoforge.settings import JobsSettings
+from autoforge.telemetry import families, metrics
 
 log = logging.getLogger(__name__)
 
@@ -237,7 +238,7 @@ class Pool:
 
     async def _work(self) -> None:
         while (job := await self._next_job()) is not None:
-            outcome = await self._run(job)
+            outcome = await self._measured(job)
             self.running.pop(job.key, None)
             self._held.discard(job.key)
             if outcome is not None:
@@ -260,6 +261,32 @@ class Pool:
             if len(self._workers) > self.settings.least_workers:
                 return None
         return None
+
+    async def _measured(self, job: Claimed) -> Outcome | None:
+        """The attempt, counted: what is unknown here, and may be anything, is counted together."""
+        task = self.registry.get(job.task)
+        name, queue = (task.name, task.queue) if task is not None else ("unknown", "unknown")
+        metrics.add(families.STARTED, name)
+        metrics.add(families.RUNNING, queue)
+        began = time.perf_counter()
+        kind = "lost"
+        try:
+            outcome = await self._run(job)
+            kind = self._kind_of(job, outcome)
+            return outcome
+        finally:
+            metrics.add(families.RUNNING, queue, amount=-1.0)
+            metrics.add(families.FINISHED, name, kind)
+            metrics.observe(families.JOB_SECONDS, time.perf_counter() - began, name)
+
+    def _kind_of(self, job: Claimed, outcome: Outcome | None) -> str:
+        """How it came out, as metrics say it."""
+        if outcome is None:
+            attempt = self.running.get(job.key)
+            return "completed" if attempt is not None and attempt.context.completed else "lost"
+        if outcome.status == "pending":
+            return "retried" if outcome.failures else "handed_back"
+        return outcome.status
 
     async def _run(self, job: Claimed) -> Outcome | None:
         if self._tender.is_cancelled(job):
