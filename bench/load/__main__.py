@@ -1,0 +1,38 @@
+"""The generator's process: one JSON line tells it what to ask of whom, each further line which segments to run.
+
+``{"host", "port", "connections", "patience", "facts": PATH | "requests": PATH}``, then ``[[rate, seconds], ...]`` as
+often as wanted; each is answered by one JSON line of figures.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.load.generator import Generator
+from bench.load.mix import Fixed, Mix, Requests
+
+
+def _requests(plan: dict[str, Any]) -> Requests:
+    if "facts" in plan:
+        return Mix(json.loads(Path(plan["facts"]).read_text()))
+    return Fixed(json.loads(Path(plan["requests"]).read_text()))
+
+
+def main() -> None:
+    plan = json.loads(sys.stdin.readline())
+    address = (plan["host"], plan["port"])
+    generator = Generator(address, plan["connections"], _requests(plan), plan.get("patience", 10.0))
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    print(json.dumps("ready"), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(generator.run([(rate, seconds) for rate, seconds in json.loads(line)])), flush=True)
+
+
+if __name__ == "__main__":
+    main()
