@@ -201,8 +201,11 @@ class SQLiteConnection(AdaptedConnection):
             except asyncio.CancelledError:
                 continue
 
-    def commit_then(self, deliver: Callable[[BaseException | None], None]) -> None:
-        """COMMIT in the thread, then ``deliver`` on the loop. No task waits, so none can be cancelled meanwhile."""
+    def commit_then(self, deliver: Callable[[BaseException | None], None], committed: Callable[[], object]) -> None:
+        """COMMIT and ``committed()`` in the thread, then ``deliver`` on the loop.
+
+        No task waits, so none can be cancelled meanwhile.
+        """
         self._claim()
         self._guard(False)
         self.busy = True
@@ -211,7 +214,13 @@ class SQLiteConnection(AdaptedConnection):
             self.busy = False
             deliver(error)
 
-        self._thread.post(self._connection.commit, arrived)
+        connection: Any = self._connection
+
+        def commit() -> None:
+            connection.commit()
+            committed()
+
+        self._thread.post(commit, arrived)
 
     def interrupt(self) -> None:
         self._connection.interrupt()

@@ -15,6 +15,7 @@ from autoforge.db.connection import SQLiteConnection, dbapi
 from autoforge.db.doors import Database, ReadDoor, WriteDoor
 from autoforge.db.engines import sqlite_engine, version_warnings
 from autoforge.db.sessions import ReadSession, WriteSession
+from autoforge.db.turns import open_turns
 from autoforge.db.writer import Block, Writer
 from autoforge.errors import DatabaseUnavailable
 from autoforge.settings import DatabaseSettings
@@ -50,7 +51,7 @@ class EmbeddedDatabase(Database):
     async def start(cls, url: URL, settings: DatabaseSettings) -> EmbeddedDatabase:
         path = Path.cwd() / (url.database or "")
         writing = await _connect(sqlite_engine(path, settings, read_only=False))
-        return cls(path, settings, Writer(*writing, settings), writing)
+        return cls(path, settings, Writer(*writing, settings, open_turns(path)), writing)
 
     def read(self, *, stale_ok: bool = False) -> ReadDoor:
         return _Read(self)

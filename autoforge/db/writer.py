@@ -6,6 +6,9 @@ and waits; the last one (nobody waits, or the batch is full or old enough) start
 return at once. So a block is acknowledged only after its commit. A block that fails rolls back alone. A commit that
 fails, fails the whole batch.
 
+Where several processes write to one file, a batch is also this process's turn among them
+(:mod:`autoforge.db.turns`): taken before its transaction begins, passed on as soon as that is over.
+
 Nothing here needs a task of its own. The commit runs in the connection's thread and its outcome arrives on the loop:
 whoever of the batch is cancelled meanwhile, the others are not concerned.
 """
@@ -23,6 +26,7 @@ from sqlalchemy import Connection
 from autoforge.db.admission import Line
 from autoforge.db.connection import SQLITE_BUSY, SQLiteConnection, dbapi, result_code
 from autoforge.db.sessions import WriteSession
+from autoforge.db.turns import Turns
 from autoforge.errors import DatabaseUnavailable, Overloaded
 from autoforge.settings import DatabaseSettings
 from autoforge.telemetry import families, metrics
@@ -44,10 +48,17 @@ class Block:
 class Writer:
     """Owns the writing connection. ``commits`` and ``blocks`` count what was committed, for metrics and tests."""
 
-    def __init__(self, connection: Connection, driver: SQLiteConnection, settings: DatabaseSettings) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        driver: SQLiteConnection,
+        settings: DatabaseSettings,
+        turns: Turns | None = None,
+    ) -> None:
         self._connection = connection
         self._driver = driver
         self._settings = settings
+        self.turns = turns
         self._line = Line(
             "the writer",
             longest=settings.write_queue,
@@ -66,6 +77,10 @@ class Writer:
         return len(self._line)
 
     @property
+    def most_waiting(self) -> int:
+        return self._line.longest
+
+    @property
     def refused(self) -> int:
         """How many were turned away so far."""
         return self._line.refused
@@ -74,6 +89,7 @@ class Writer:
 
     async def enter(self, *, bulk: bool = False) -> Block:
         """Wait for the turn and begin. ``Overloaded`` when that takes too long, or too many wait already."""
+        give_up = asyncio.get_running_loop().time() + self._settings.write_timeout
         if self._taken:
             await self._line.wait(self._pass_turn, alone=bulk)
         else:
@@ -84,7 +100,7 @@ class Writer:
             if in_savepoint:
                 self._driver.command("SAVEPOINT block")
             else:
-                await self._begin()
+                await self._begin(give_up)
         except BaseException:
             self._pass_turn()
             raise
@@ -124,6 +140,7 @@ class Writer:
             self._driver.command("RELEASE block")
         else:
             self._driver.command("ROLLBACK")
+            self._end_turn()
         self._pass_turn()
 
     async def close(self) -> None:
@@ -132,32 +149,48 @@ class Writer:
         if self._taken:
             self._idle = asyncio.get_running_loop().create_future()
             await self._idle
+        if self.turns is not None:
+            self.turns.close()
 
     # --- turns and commits ----------------------------------------------------------------------------------------
 
-    async def _begin(self) -> None:
-        """Take the write lock. Another process may have it: ask again, without holding up the loop or a thread."""
+    async def _begin(self, give_up: float) -> None:
+        """Take the write lock, in fair turns with other processes."""
+        if self.turns is not None:
+            await self.turns.take(give_up)
+        try:
+            await self._lock()
+        except BaseException:
+            self._end_turn()
+            raise
+        self._opened = time.monotonic()
+
+    async def _lock(self) -> None:
+        """Somebody who takes no turns may have the lock: ask again, without holding up the loop or a thread."""
         give_up = time.monotonic() + self._settings.busy_timeout
         pause = 0.001
         while True:
             try:
                 self._driver.command("BEGIN IMMEDIATE")
+                return
             except dbapi.OperationalError as error:
                 if result_code(error) != SQLITE_BUSY:
                     raise
-            else:
-                self._opened = time.monotonic()
-                return
             if time.monotonic() > give_up:
                 raise Overloaded("another process is writing to the database; try again")
             await asyncio.sleep(pause * (0.5 + random.random()))
             pause = min(0.004, pause * 1.5)  # asking costs microseconds; sleeping long loses every race
 
+    def _end_turn(self) -> None:
+        """The transaction is over: others may write."""
+        if self.turns is not None:
+            self.turns.release()
+
     def _pass_turn(self, *, flush: bool = False) -> None:
         """Who had the turn is done: commit what is finished, or let the next one join."""
         next_one = self._line.first
         if self._batch and (flush or next_one is None or next_one.alone or self._batch_is_full()):
-            self._driver.commit_then(self._commit_arrived)
+            self._driver.commit_then(self._commit_arrived, self._end_turn)
         else:
             self._call_next()
 
@@ -180,11 +213,13 @@ class Writer:
                 block.session.run_callbacks()
         else:
             self._driver.rollback_inline()
+            self._end_turn()
         self._call_next()
         _acknowledge(batch, error)
 
     def _lose_transaction(self) -> None:
         """SQLite rolled everything back by itself (a full disk, an interrupted write): the batch is gone as well."""
+        self._end_turn()
         batch, self._batch = self._batch, []
         _acknowledge(batch, DatabaseUnavailable("a shared transaction was rolled back; try again"))
 
