@@ -145,8 +145,11 @@ def _account(name: str) -> str | None:
 
 
 @contextmanager
-def postgres() -> Iterator[str]:
-    """A PostgreSQL server that forgets everything; gives the URL of its database ``postgres``."""
+def postgres(*, durable: bool = False) -> Iterator[str]:
+    """A PostgreSQL server that forgets everything; gives the URL of its database ``postgres``.
+
+    ``durable`` keeps the settings that a real one has: a commit is on disk before it is acknowledged.
+    """
     programs, account = _postgres_programs(), _account("postgres")
     with _folder("postgres", account) as folder:
         data, port = folder / "data", free_port()
@@ -164,7 +167,8 @@ def postgres() -> Iterator[str]:
             "--locale=C",
         ]
         subprocess.run([*initialise, "--no-sync"], cwd=folder, check=True, capture_output=True, **identity)
-        options = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "timezone=UTC", "max_connections=200"]
+        options = ["timezone=UTC", "max_connections=200"]
+        options += [] if durable else ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
         listen = ["-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", str(folder)]
         command = [str(programs / "postgres"), "-D", str(data), *listen, *(part for o in options for part in ("-c", o))]
         with child(command, folder, lambda: _speaks_postgres(port), stop=signal.SIGINT, **identity):
