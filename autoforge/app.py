@@ -30,7 +30,14 @@ from autoforge.prompts import routes as prompt_routes
 from autoforge.prompts import template_pages, template_routes, transfer_routes, version_pages, version_routes
 from autoforge.settings import Settings, load_settings
 from autoforge.telemetry import logs
-from autoforge.users import cleanup_routes, import_pages, import_routes, workspace_pages, workspace_routes
+from autoforge.users import (
+    cleanup_pages,
+    cleanup_routes,
+    import_pages,
+    import_routes,
+    workspace_pages,
+    workspace_routes,
+)
 from autoforge.users import pages as user_pages
 from autoforge.users import routes as user_routes
 from autoforge.web import idempotency, openapi, problems
@@ -116,6 +123,7 @@ ROUTES = (
 )
 PAGES = (
     import_pages,
+    cleanup_pages,  # its fixed address comes before /people/{user_id}
     access_pages,
     account_pages,
     key_pages,

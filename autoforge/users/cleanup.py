@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, Select, bindparam, exists, select, update
+from sqlalchemy import Row, Select, bindparam, exists, func, select, update
 
 from autoforge.access import Actor, audit
 from autoforge.access.commands import FIRST_WORKSPACE
@@ -47,6 +47,9 @@ def _inactive() -> Select[Any]:
 
 _ORDER: dict[str, Any] = {"sort": m.User.came_at, "key": m.User.id, "descending": False}
 _LISTED = KeysetQuery("users.inactive", _inactive(), **_ORDER)
+_COUNTED = named(
+    "users.inactive_counted", select(func.count()).select_from(_inactive().limit(bindparam("most")).subquery())
+)
 _LOCKED = KeysetQuery("users.inactive_locked", _inactive().with_for_update(of=m.User), **_ORDER)
 _REMOVED = KeysetQuery(
     "users.removed_together", select(m.User.id).where(m.User.deleted_at == _MOMENT), key=m.User.id, descending=False
@@ -72,6 +75,13 @@ _RUNS = named(
     "users.cleanups",
     select(*_RUN_COLUMNS)
     .where(m.Job.task == TASK, m.Job.idempotency_key.is_not(None))
+    .order_by(m.Job.created_at.desc())
+    .limit(50),
+)
+_UNDOS = named(
+    "users.cleanup_undos",
+    select(m.Job.payload, m.Job.status, m.Job.state, m.Job.ended_at)
+    .where(m.Job.task == UNDO, m.Job.idempotency_key.is_not(None))
     .order_by(m.Job.created_at.desc())
     .limit(50),
 )
@@ -117,6 +127,11 @@ async def inactive(session: ReadSession, position: Position, limit: int, after: 
     return await _LISTED.fetch(session, _parameters(position), limit=limit, after=after)
 
 
+async def count(session: ReadSession, position: Position, most: int) -> int:
+    """How many would be removed; ``most`` + 1 when there are more than ``most``."""
+    return await session.scalar(_COUNTED, {**_parameters(position), "most": most + 1}) or 0
+
+
 async def remove(session: WriteSession, by: Actor | audit.Person | None, label: str, position: Position) -> Position:
     """Removes the next batch; the position is ``over`` when there is no more."""
     page = await _LOCKED.fetch(session, _parameters(position), limit=BATCH, after=position.after)
@@ -152,6 +167,17 @@ async def restore(
 async def runs(session: ReadSession) -> list[dict[str, Any]]:
     """The latest clean-ups, newest first."""
     return [_shown(row) for row in await session.all(_RUNS)]
+
+
+async def undos(session: ReadSession) -> dict[str, dict[str, Any]]:
+    """The newest undoing of each of the latest clean-ups, by the id of the clean-up."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in await session.all(_UNDOS):
+        state = msgspec.json.decode(row.state) if row.state else {}
+        about = {"status": row.status, "live": row.ended_at is None}
+        about |= {name: state.get(name, 0) for name in ("restored", "left_out")}
+        found.setdefault(msgspec.json.decode(row.payload)["cleanup"], about)
+    return found
 
 
 async def to_undo(session: ReadSession, job_id: UUID) -> Position:

@@ -108,7 +108,7 @@ async def start_undo(session: WriteSession, actor: Actor, cleanup_id: UUID) -> U
     """Enqueues the restoration of all whom a clean-up removed; the job's id."""
     actor.needs("server:admin")
     await cleanup.to_undo(session, cleanup_id)
-    job_id = await enqueue(session, actor, undo_clean_up, {"cleanup": str(cleanup_id)})
+    job_id = await enqueue(session, actor, undo_clean_up, {"cleanup": str(cleanup_id)}, key=f"by {new_id()}")
     audit.record(session, actor, "users_cleanup_undone", "cleanup", cleanup_id)
     return job_id
 

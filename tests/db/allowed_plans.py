@@ -19,6 +19,7 @@ ALLOWED: dict[str, str] = {
     "templates.page": "merges two lists that are in order already: at most two pages of rows",
     "users.admin_seen_last": "sorts the admins of the server, who are few",
     "users.cleanups": "sorts the last fifty runs of one task",
+    "users.cleanup_undos": "sorts the undone clean-ups, which are fewer than the clean-ups",
     "users.figures": "the statistics of all people in one statement, kept for half an hour",
     "users.import_known": "sorts one batch, at most a thousand people, so that two imports lock them in one order",
     "users.places": "sorts one person's workspaces, which are few",

@@ -204,7 +204,39 @@ PROGRESS = {
     "columns_url": "/w/main/people/import/0",
 }
 
+
+def _cleanup(number: int, status: str, removed: int, undo: dict[str, Any] | None = None) -> dict[str, Any]:
+    about = {"id": ident(960 + number), "status": status, "removed": removed, "inactive_since": ago(days=365)}
+    ended = None if status == "running" else ago(minutes=number)
+    return {**about, "created_at": ago(minutes=number), "ended_at": ended, "undo": undo, "live": ended is None}
+
+
+_UNDO = {"status": "completed", "live": False, "restored": 11, "left_out": 1}
+CLEANUP: Context = {
+    "days": 365,
+    "nightly": 365,
+    "people": EVERYBODY,
+    "since": ago(days=365),
+    "count": 3,
+    "told": "3",
+    "pager": pager(3),
+    "runs": [
+        _cleanup(1, "completed", 4),
+        _cleanup(2, "completed", 12, _UNDO),
+        _cleanup(3, "completed", 2, {**_UNDO, "status": "running", "live": True, "restored": 0, "left_out": 0}),
+        _cleanup(4, "dead", 0),
+    ],
+    "live": False,
+    "errors": {},
+}
+
 PEOPLE: dict[str, list[Context]] = {
+    "people/cleanup.html": [
+        CLEANUP,
+        {**CLEANUP, "runs": [_cleanup(1, "running", 3)], "live": True},
+        {**CLEANUP, "people": [], "count": 0, "told": "0", "runs": [], "nightly": 0},
+        {**CLEANUP, "people": [], "count": 0, "since": None, "pager": None, "days": "x", "errors": {"days": "No."}},
+    ],
     "access/sign_in.html": [
         {"next": "/", "email": "", "errors": {}},
         {

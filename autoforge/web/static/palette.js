@@ -13,7 +13,7 @@
 
   const fromPage = () => [...document.querySelectorAll("[data-palette]")].map((element) => ({
     title: element.dataset.palette || element.textContent.trim(),
-    kind: element.dataset.go ? words.page : words.action,
+    kind: "go" in element.dataset ? words.page : words.action,
     hint: element.dataset.go ? `g ${element.dataset.go}` : "",
     run: () => element.click(),
   }));
