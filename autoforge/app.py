@@ -24,6 +24,7 @@ from autoforge.jobs import routes as job_routes
 from autoforge.operations import pages as operation_pages
 from autoforge.operations import routes as operation_routes
 from autoforge.operations.opening import Opened, open_services
+from autoforge.operations.watching import watched
 from autoforge.operations.working import chosen_executor
 from autoforge.prompts import pages as prompt_pages
 from autoforge.prompts import routes as prompt_routes
@@ -63,7 +64,7 @@ def create(settings: Settings | None = None) -> FastAPI:
             app.state.gate = gate = _gate(services)
             app.state.notices = services.database.warnings
             try:
-                async with chosen_executor(services):
+                async with watched(services, "server") as app.state.watcher, chosen_executor(services):
                     with noticing_the_end(app):
                         yield
             finally:

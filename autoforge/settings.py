@@ -171,6 +171,9 @@ class Settings(BaseSettings):
     samples: bool = Field(True, description="Put sample data into the workspace on the very first start.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least that is logged.")
     log_requests: bool = Field(False, description="Log a line for every request, not only for slow ones.")
+    watch_every: int = Field(
+        10, ge=0, description="One request in so many is looked at for statements that repeat (N+1); 0: none."
+    )
     public_hosts: str = Field(
         "", description="Host names that people reach the server by, besides its own address; comma-separated."
     )

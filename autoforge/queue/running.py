@@ -23,6 +23,7 @@ from autoforge.queue.context import Context, Stopped
 from autoforge.queue.enqueueing import as_json
 from autoforge.queue.outcomes import Outcome
 from autoforge.queue.registry import Task
+from autoforge.telemetry.work import CURRENT, Work
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +102,7 @@ def _error_of(call: asyncio.Task[Any]) -> BaseException | None:
 
 
 async def _call(task: Task, context: Context) -> Any:
+    CURRENT.set(Work(f"job {task.name}"))
     try:
         if task.process:
             from autoforge.queue.process import run_in_process

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from autoforge.db.ids import new_id
 from autoforge.db.trace import count_statements
-from autoforge.web import arrivals, compression, problems
+from autoforge.web import arrivals, compression, problems, watching
 from autoforge.web.arrivals import Refused
 from autoforge.web.exchange import Exchange, HeadAnswered
 
@@ -51,10 +51,12 @@ class Edge:
         tokens = structlog.contextvars.bind_contextvars(request_id=scope["request_id"])
         with count_statements() as statements:
             exchange = Exchange(scope, send, statements, log_all=self._log_all)
+            begun = watching.begin(scope)
             try:
                 await self._answer(scope, headers, receive, exchange)
             finally:
                 exchange.finished()
+                watching.end(begun)
                 structlog.contextvars.reset_contextvars(**tokens)
 
     async def _answer(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, exchange: Exchange) -> None:

@@ -1,0 +1,1 @@
+"""Tests of what the service notices of itself."""
