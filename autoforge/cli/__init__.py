@@ -26,6 +26,7 @@ COMMANDS = {
     "users": ("autoforge.cli.users:users", "Make, list and import people, and hand out links to sign in."),
     "keys": ("autoforge.cli.keys:keys", "Make, list and revoke API keys."),
     "audit": ("autoforge.cli.audit:audit", "Verify and export the audit log."),
+    "doctor": ("autoforge.cli.doctor:doctor", "Review the installation: what is wrong, and the exact remedy."),
     "samples": ("autoforge.cli.samples:samples", "Add or remove the sample data."),
 }
 

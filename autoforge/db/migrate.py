@@ -90,13 +90,14 @@ def current_revision(url: str) -> str | None:
     return revision
 
 
+def compare(connection: Connection) -> list[Any]:
+    """What the models say and the database does not have, or the other way round, as Alembic's differences."""
+    options = {"include_name": lambda name, kind, _: not (kind == "table" and "_search" in (name or ""))}
+    differences: list[Any] = compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata)
+    return differences
+
+
 def drift(url: str) -> list[Any]:
-    """What the models say and the migrated database does not have, or the other way round; empty when they agree."""
-
-    def compare(connection: Connection) -> list[Any]:
-        options = {"include_name": lambda name, kind, _: not (kind == "table" and "_search" in (name or ""))}
-        differences: list[Any] = compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata)
-        return differences
-
+    """:func:`compare` for the database at ``url``; empty when they agree."""
     found: list[Any] = _run(url, compare)
     return found

@@ -13,9 +13,14 @@ _VERSIONS = Path(__file__).parent / "migrations" / "versions"
 _ASK = "SELECT version_num FROM alembic_version"
 
 
+def known() -> set[str]:
+    """The revisions that there are; the files are numbered."""
+    return {path.name.partition("_")[0] for path in _VERSIONS.glob("[0-9]*.py")}
+
+
 def newest() -> str:
-    """The last revision that there is; the files are numbered."""
-    return max(path.name.partition("_")[0] for path in _VERSIONS.glob("[0-9]*.py"))
+    """The last one."""
+    return max(known())
 
 
 def is_current(url: str) -> bool:

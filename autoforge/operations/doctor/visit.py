@@ -1,0 +1,27 @@
+"""A whole visit: open what is to be examined, ask the running server, run all checks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from pathlib import Path
+
+from autoforge.operations.doctor import host
+from autoforge.operations.doctor.finding import Report
+from autoforge.operations.doctor.patient import Limits, Patient, opened
+from autoforge.operations.doctor.review import review
+from autoforge.settings import Settings
+
+
+async def examine(settings: Settings, *, ignored: Collection[str] = (), seconds: float = 20.0) -> Report:
+    """Everything that can be found out from here. DatabaseUnavailable when there is no database to examine."""
+    async with opened(settings) as (database, url):
+        where = (Path.cwd() / (url.database or "")).parent if url.get_backend_name() == "sqlite" else settings.data
+        machine = await asyncio.to_thread(host.examined, settings.data, where if where.is_dir() else Path.cwd())
+        patient = Patient(settings, database, url, machine, limits=Limits(seconds=seconds))
+        report = await review(patient, ignored=ignored)
+    report.figures |= {
+        "database": url.render_as_string(hide_password=True),
+        "rows": f"{sum(patient.rows.values()):,} in {len(patient.rows)} tables",
+    }
+    return report
