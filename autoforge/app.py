@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import Depends, FastAPI
+from starlette.types import Receive, Scope, Send
 
 from autoforge import __version__
 from autoforge.access import account_pages, audit_pages, key_pages
@@ -29,6 +31,7 @@ from autoforge.operations.working import chosen_executor
 from autoforge.prompts import pages as prompt_pages
 from autoforge.prompts import routes as prompt_routes
 from autoforge.prompts import template_pages, template_routes, transfer_routes, version_pages, version_routes
+from autoforge.prompts.serving import Serving
 from autoforge.settings import Settings, load_settings
 from autoforge.telemetry import logs
 from autoforge.users import (
@@ -52,7 +55,19 @@ API = "/api/v1"
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
-def create(settings: Settings | None = None) -> FastAPI:
+class Product(FastAPI):
+    """The application, with prompts served from memory in front of it."""
+
+    def __init__(self, *, edge: dict[str, Any], **given: Any) -> None:
+        super().__init__(**given)
+        self.add_middleware(Edge, **edge)
+        self.serving = Serving(super().__call__, **{name: edge[name] for name in ("hosts", "proxies", "log_all")})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.serving(scope, receive, send)
+
+
+def create(settings: Settings | None = None) -> Product:
     """The application. Its services open with its lifespan and close with it."""
     chosen = settings or load_settings()
     logs.configure(chosen.log_level)
@@ -63,14 +78,22 @@ def create(settings: Settings | None = None) -> FastAPI:
             app.state.services = services
             app.state.gate = gate = _gate(services)
             app.state.notices = services.database.warnings
+            made.serving.open(services.cache, gate)
             try:
                 async with watched(services, "server") as app.state.watcher, chosen_executor(services):
                     with noticing_the_end(app):
                         yield
             finally:
+                made.serving.close()
                 await gate.settle()
 
-    app = FastAPI(
+    made = Product(
+        edge={
+            "hosts": {*LOCAL_HOSTS, chosen.host, *_listed(chosen.public_hosts.lower())},
+            "most_bytes": chosen.most_body_bytes,
+            "proxies": _listed(chosen.trusted_proxies),
+            "log_all": chosen.log_requests,
+        },
         title="AutoForgeNexus",
         version=__version__,
         lifespan=lifespan,
@@ -79,17 +102,10 @@ def create(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     for part in (problems, idempotency, openapi):
-        part.install(app)
-    _include(app)
-    app.mount("/static", Assets(STATIC), name="static")
-    app.add_middleware(
-        Edge,
-        hosts={*LOCAL_HOSTS, chosen.host, *_listed(chosen.public_hosts.lower())},
-        most_bytes=chosen.most_body_bytes,
-        proxies=_listed(chosen.trusted_proxies),
-        log_all=chosen.log_requests,
-    )
-    return app
+        part.install(made)
+    _include(made)
+    made.mount("/static", Assets(STATIC), name="static")
+    return made
 
 
 def _listed(text: str) -> list[str]:

@@ -41,6 +41,7 @@ _AREAS = {
     "people": "users",
     "settings": "users",
 }
+_KEY_IN_CACHE = cache_key(ACCESS, "")
 _KEY_SEEN = named(
     "access.key_seen", update(m.ApiKey).where(m.ApiKey.id == bindparam("this")).values(last_used_at=bindparam("now"))
 )
@@ -114,10 +115,15 @@ async def _by_key(request: Request, gate: Gate, key: str, slug: str | None) -> A
         _note_use(gate, services.database, _KEY_SEEN, row.key_id, row.last_used_at)
         return queries.actor_of(row), row.key_id
 
-    found = await services.cache.get_or_load(cache_key(ACCESS, hashed.hex()), Kind.ACCESS, (ACCESS,), load)
+    found = await services.cache.get_or_load(key_in_cache(hashed), Kind.ACCESS, (ACCESS,), load)
     if found is None:
         raise Unauthenticated("This API key is unknown, revoked or expired.")
     return _in_workspace(found[0], slug)
+
+
+def key_in_cache(hashed: bytes) -> str:
+    """Where the cache keeps who has the API key of this digest: the Actor and the key's id, or None."""
+    return _KEY_IN_CACHE + hashed.hex()
 
 
 async def _by_session(request: Request, gate: Gate, token: str, slug: str | None) -> Actor:
@@ -186,19 +192,22 @@ async def _anyone(request: Request) -> Actor:
     actor = await identify(request)
     gate: Gate = request.app.state.gate
     if gate.budgets.most:
-        who = actor.key_id or actor.session_id or actor.user_id
-        remaining, reset = await gate.budgets.take(f"{_action(request)}:{who.hex}")
-        _tell_limits(request, gate.budgets.most, remaining, reset)
+        remaining, reset = await gate.budgets.take(limited_as(_action(request), actor))
+        request.scope.setdefault("autoforge.headers", []).extend(limit_fields(gate.budgets.most, remaining, reset))
     return actor
 
 
-def _tell_limits(request: Request, most: int, remaining: int, reset: int) -> None:
+def limited_as(action: str, actor: Actor) -> str:
+    """Whose requests are counted: those of one key or session, reading and writing apart."""
+    who = actor.key_id or actor.session_id or actor.user_id
+    return f"{action}:{who.hex}"
+
+
+def limit_fields(most: int, remaining: int, reset: int) -> tuple[tuple[bytes, bytes], ...]:
     """The fields of draft-ietf-httpapi-ratelimit-headers; the edge adds them to the response."""
-    request.scope.setdefault("autoforge.headers", []).extend(
-        (
-            (b"ratelimit-policy", f'"default";q={most};w=60'.encode()),
-            (b"ratelimit", f'"default";r={remaining};t={reset}'.encode()),
-        )
+    return (
+        (b"ratelimit-policy", b'"default";q=%d;w=60' % most),
+        (b"ratelimit", b'"default";r=%d;t=%d' % (remaining, reset)),
     )
 
 

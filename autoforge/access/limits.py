@@ -66,6 +66,7 @@ class _Portion:
     left: int = 0
     remaining: int = 0
     spent: bool = False
+    refill: asyncio.Task[None] | None = None
 
 
 class Budgets:
@@ -74,6 +75,7 @@ class Budgets:
     def __init__(self, database: Database, most: int) -> None:
         self._database, self.most = database, most
         self._portion = max(1, most // 50)
+        self._early = self._portion // 4
         self._held: dict[str, _Portion] = {}
 
     async def take(self, key: str) -> tuple[int, int]:
@@ -81,24 +83,44 @@ class Budgets:
 
         Raises TooManyRequests when the budget is used up.
         """
+        while (taken := self.take_held(key)) is None:
+            minute = int(time.time() // 60)
+            held = self._held.get(key)
+            if held is None or held.minute != minute:
+                held = self._held[key] = _Portion(minute)
+                self._forget_old(minute)
+            if held.spent:
+                reset = 60 - int(time.time() % 60)
+                raise TooManyRequests(f"At most {self.most:,} requests a minute.", retry_after=reset)
+            await asyncio.shield(self._refilling(key, held))
+        return taken
+
+    def take_held(self, key: str) -> tuple[int, int] | None:
+        """:meth:`take` when it needs nothing but memory; None: use that."""
         now = time.time()
-        minute, reset = int(now // 60), 60 - int(now % 60)
         if self.most == 0:
-            return 0, reset
+            return 0, 60 - int(now % 60)
         held = self._held.get(key)
-        if held is None or held.minute != minute:
-            held = self._held[key] = _Portion(minute)
-            self._forget_old(minute)
-        if held.left == 0 and not held.spent:
-            await self._refill(key, held)
-        if held.left == 0:
-            raise TooManyRequests(f"At most {self.most:,} requests a minute.", retry_after=reset)
+        if held is None or held.left == 0 or held.minute != now // 60:
+            return None
         held.left -= 1
-        return held.remaining + held.left, reset
+        if held.left == self._early and held.left and not held.spent:
+            self._refilling(key, held)  # the next portion is here before this one is used up: nobody waits for it
+        return held.remaining + held.left, 60 - int(now % 60)
+
+    def _refilling(self, key: str, held: _Portion) -> asyncio.Task[None]:
+        """All who come meanwhile wait for the same portion. One that goes away does not take it from the others."""
+        if held.refill is None:
+            # A context of its own: counting is no part of the request's statements, nor of a transaction around it.
+            held.refill = asyncio.create_task(self._refill(key, held), context=Context())
+            held.refill.add_done_callback(_seen)
+        return held.refill
 
     async def _refill(self, key: str, held: _Portion) -> None:
-        # A context of its own: counting is no part of the request's statements, nor of a transaction around it.
-        used = await asyncio.create_task(self._take_portion(f"{key}:{held.minute}", held.minute), context=Context())
+        try:
+            used = await self._take_portion(f"{key}:{held.minute}", held.minute)
+        finally:
+            held.refill = None
         over = max(0, used - self.most)
         granted = max(0, self._portion - over)
         held.left += granted
@@ -112,6 +134,12 @@ class Budgets:
     def _forget_old(self, minute: int) -> None:
         if len(self._held) > 10_000:
             self._held = {key: held for key, held in self._held.items() if held.minute == minute}
+
+
+def _seen(refill: asyncio.Task[None]) -> None:
+    """Who waited for it has its error; where nobody did, the next one asks again."""
+    if not refill.cancelled():
+        refill.exception()
 
 
 async def _reserve(session: WriteSession, key: str, minute: int, portion: int) -> int:

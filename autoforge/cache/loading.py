@@ -88,6 +88,14 @@ class Cache:
 
     def get(self, key: str, kind: Kind, default: Any = None) -> Any:
         """The fresh value of ``key`` in this process, or ``default``. A cached None, 0 or empty list is a hit."""
+        found = self.hit(key, kind)
+        if found is not ABSENT:
+            return found
+        self.counts[kind].misses += 1
+        return default
+
+    def hit(self, key: str, kind: Kind) -> Any:
+        """:meth:`get`, or ABSENT: for who goes on to ask by :meth:`get_or_load`, which counts the miss."""
         entries = self.near.entries
         if (entry := entries.get(key)) is not None:
             now = time.monotonic()
@@ -100,8 +108,7 @@ class Cache:
                 entries[key] = entry
                 entry.asked = True
                 return entry.value
-        self.counts[kind].misses += 1
-        return default
+        return ABSENT
 
     async def get_or_load(self, key: str, kind: Kind, tags: Iterable[str], load: Callable[[], Awaitable[T]]) -> T:
         """The value of ``key``, computed by ``load`` when there is no fresh one.

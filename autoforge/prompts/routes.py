@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from autoforge.access.deps import Who
 from autoforge.access.once import Once
-from autoforge.cache import Kind, cache_key
+from autoforge.cache import Kind
 from autoforge.db import ReadSession
 from autoforge.errors import NotFound
-from autoforge.prompts import commands, queries, version_queries
+from autoforge.prompts import commands, queries, serving, version_queries
 from autoforge.prompts.commands import Draft
 from autoforge.prompts.content import parse_content
 from autoforge.prompts.names import Reference, parse_reference
@@ -83,7 +83,7 @@ async def serve(reference: str, request: Request, services: App, actor: Who) -> 
     changes it.
     """
     wanted = parse_reference(reference)
-    key = cache_key("served", actor.workspace_id, wanted.name, wanted.head, wanted.number)
+    key = serving.key_of(actor.workspace_id, wanted)
     tags = commands.served_tags(actor.workspace_id, wanted.name)
 
     async def load() -> tuple[str, bytes] | None:
@@ -94,9 +94,7 @@ async def serve(reference: str, request: Request, services: App, actor: Who) -> 
     if found is None:
         raise NotFound(f"There is no prompt {reference!r} in this workspace.")
     tag, body = found
-    return not_modified(request, tag) or Response(
-        body, 200, {"ETag": tag, "Cache-Control": "private, no-cache"}, media_type="application/json"
-    )
+    return not_modified(request, tag) or serving.response_of(tag, body)
 
 
 async def _served(session: ReadSession, workspace_id: UUID, wanted: Reference) -> tuple[str, bytes] | None:

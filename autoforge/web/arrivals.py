@@ -6,10 +6,10 @@ A request that fails here is answered at once (:class:`Refused`), with the same 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -34,7 +34,7 @@ class Refused(HTTPException):
 def check(scope: Scope, headers: Mapping[bytes, bytes], hosts: Collection[str], most_bytes: int) -> None:
     """Raises Refused."""
     host = headers.get(b"host", b"").decode("latin-1")
-    if _name_of(host) not in hosts:
+    if not is_for_us(host, hosts):
         raise Refused(421, "wrong-host", "This is not that server", f"The host {host[:200]!r} is not served here.")
     _check_address(scope.get("raw_path") or b"", scope.get("query_string") or b"")
     if scope["method"] not in SAFE:
@@ -42,6 +42,11 @@ def check(scope: Scope, headers: Mapping[bytes, bytes], hosts: Collection[str], 
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and (len(length) > 15 or int(length) > most_bytes):
         raise too_large(most_bytes)
+
+
+def is_for_us(host: str, hosts: Collection[str]) -> bool:
+    """Whether the ``Host`` header names one of ``hosts``, at whatever port."""
+    return _name_of(host) in hosts
 
 
 @lru_cache(maxsize=256)
@@ -106,6 +111,10 @@ def bounded(receive: Receive, most: int, scope: Scope | None = None) -> Receive:
         return message
 
     return read
+
+
+def networks(named: Iterable[str]) -> tuple[Network, ...]:
+    return tuple(ip_network(network, strict=False) for network in named)
 
 
 def forwarded(scope: Scope, headers: Mapping[bytes, bytes], trusted: Sequence[Network]) -> None:

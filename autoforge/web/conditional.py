@@ -32,12 +32,17 @@ def content_tag(body: bytes) -> str:
 def not_modified(request: Request, tag: str) -> Response | None:
     """The 304 that answers ``If-None-Match``, or None when the body has to be sent (weak comparison)."""
     header = request.headers.get("if-none-match")
-    if header is None:
-        return None
-    seen = {found[2] for found in _TAG.finditer(header)}
-    if header.strip() == "*" or tag[1:-1] in seen:
-        return Response(status_code=304, headers={"ETag": tag, "Cache-Control": PRIVATE})
-    return None
+    return unchanged(tag) if header is not None and names(header, tag) else None
+
+
+def names(header: str, tag: str) -> bool:
+    """Whether an ``If-None-Match`` names this tag."""
+    return header.strip() == "*" or tag[1:-1] in {found[2] for found in _TAG.finditer(header)}
+
+
+def unchanged(tag: str) -> Response:
+    """The 304 itself."""
+    return Response(status_code=304, headers={"ETag": tag, "Cache-Control": PRIVATE})
 
 
 def with_content_tag(request: Request, response: Response) -> Response:
@@ -76,9 +81,3 @@ async def _expected(
 
 Expected = Annotated[int | None, Depends(_expected)]
 """A parameter of a writing route: the row version that ``If-Match`` asks for."""
-
-
-def check_version(expected: int | None, current: int) -> None:
-    """Raises Stale when somebody else saved since the writer's read."""
-    if expected is not None and expected != current:
-        raise Stale(f"You changed version {expected}, the current one is {current}. Read it again, then repeat.")

@@ -14,7 +14,7 @@ import structlog
 from starlette.types import Message, Scope, Send
 
 from autoforge.db.trace import StatementCount
-from autoforge.telemetry import levels, metrics
+from autoforge.telemetry import levels, logs, metrics
 from autoforge.web import compression
 from autoforge.web.rendering import CONTENT_SECURITY_POLICY
 
@@ -94,18 +94,11 @@ class Exchange:
         self._lasts = self.status == 200 and b"content-length" not in known  # a stream, as exports are too
         if self._encoding is not None:
             if self.status == 304:
-                headers = self._with_coded_tag(headers, known)
+                headers = with_coded_tag(headers, known, self._encoding, self._coded)
             elif not self._head and compression.worth_it(self.status, known):
                 self._start = {**message, "headers": headers}
                 return
         await self._send({**message, "headers": self._completed(headers, known)})
-
-    def _with_coded_tag(self, headers: Headers, known: Mapping[bytes, bytes]) -> Headers:
-        """A 304 names the representation that the client has."""
-        coded = compression.coded_tag(known.get(b"etag", b""), self._encoding or "")
-        if not coded or coded not in self._coded:
-            return headers
-        return [(name, coded if name == b"etag" else value) for name, value in headers]
 
     async def _continue(self, message: Message) -> None:
         if self._start is None and self._compressor is None:
@@ -127,23 +120,11 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": body, "more_body": not last})
 
     def _encoded(self, headers: Headers, length: int | None) -> Headers:
-        encoding = self._encoding or ""
-        kept = [
-            (name, compression.coded_tag(value, encoding) if name == b"etag" else value)
-            for name, value in headers
-            if name not in (b"content-length", b"accept-ranges")
-        ]
-        kept.append((b"content-encoding", encoding.encode()))
-        if length is not None:
-            kept.append((b"content-length", str(length).encode()))
+        kept = encoded_headers(headers, self._encoding or "", length)
         return self._completed(kept, dict(kept))
 
     def _completed(self, headers: Headers, known: Mapping[bytes, bytes]) -> Headers:
-        headers += _SECURITY
-        if b"vary" not in known:
-            headers.append(_PERSONAL)
-        if b"cache-control" not in known:
-            headers.append(_NO_CACHE if self.status < 400 else _NO_STORE)
+        headers = with_common_headers(headers, known, self.status)
         headers += self._scope.get("autoforge.headers", ())
         spent = (time.perf_counter() - self._began) * 1_000
         timing = f'app;dur={spent:.1f}, db;dur={self.statements.seconds * 1_000:.1f};desc="{self.statements.count}"'
@@ -159,16 +140,13 @@ class Exchange:
             levels.request_finished(levels.kind_of(self._scope["path"], self._lasts), self.status, spent)
         slow = spent > SLOW_SECONDS and not self._streams  # which last as long as what they tell of
         if self._log_all or slow:
-            about = self._about(spent)
-            if slow:
-                log.warning("slow request", **about)
-            else:
-                log.info("request", **about)
+            log_request(slow, spent, self._about())
         allowed = (getattr(self._scope.get("route"), "openapi_extra", None) or {}).get("x-query-budget")
         if allowed is not None and self.statements.count > allowed:
             count = self._of_the_route()
             if count > allowed:
-                log.warning("query budget exceeded", budget=allowed, **self._about(spent) | {"statements": count})
+                about = self._about() | {"statements": count, "milliseconds": round(spent * 1_000, 1)}
+                log.warning("query budget exceeded", budget=allowed, **about)
 
     def _count(self, spent: float) -> None:
         method = "HEAD" if self._head else self._scope["method"]
@@ -182,16 +160,55 @@ class Exchange:
         )
         return self.statements.count - beside
 
-    def _about(self, spent: float) -> dict[str, Any]:
+    def _about(self) -> dict[str, Any]:
         client = self._scope.get("client")
         return {
             "method": "HEAD" if self._head else self._scope["method"],
             "path": self._scope["path"],
             "status": self.status,
-            "milliseconds": round(spent * 1_000, 1),
             "statements": self.statements.count,
             "client": client[0] if client else "",
+            "request_id": self._scope["request_id"],
         }
+
+
+def log_request(slow: bool, seconds: float, about: dict[str, Any]) -> None:
+    """The line of one request. ``about``: its method, path, status, statements, client and request_id."""
+    if slow:
+        log.warning("slow request", **about, milliseconds=round(seconds * 1_000, 1))
+    else:
+        logs.request_answered(seconds=seconds, **about)
+
+
+def with_common_headers(headers: Headers, known: Mapping[bytes, bytes], status: int) -> Headers:
+    """With what every response carries. ``known`` are the same headers by name."""
+    headers = [*headers, *_SECURITY]
+    if b"vary" not in known:
+        headers.append(_PERSONAL)
+    if b"cache-control" not in known:
+        headers.append(_NO_CACHE if status < 400 else _NO_STORE)
+    return headers
+
+
+def encoded_headers(headers: Headers, encoding: str, length: int | None) -> Headers:
+    """Those of the same response in ``encoding``; ``length`` of the encoded body, None while it is not known."""
+    kept = [
+        (name, compression.coded_tag(value, encoding) if name == b"etag" else value)
+        for name, value in headers
+        if name not in (b"content-length", b"accept-ranges")
+    ]
+    kept.append((b"content-encoding", encoding.encode()))
+    if length is not None:
+        kept.append((b"content-length", str(length).encode()))
+    return kept
+
+
+def with_coded_tag(headers: Headers, known: Mapping[bytes, bytes], encoding: str, seen: bytes) -> Headers:
+    """Those of a 304, which names the representation that the client has: its ``If-None-Match`` is ``seen``."""
+    coded = compression.coded_tag(known.get(b"etag", b""), encoding)
+    if not coded or coded not in seen:
+        return headers
+    return [(name, coded if name == b"etag" else value) for name, value in headers]
 
 
 def route_of(scope: Scope) -> str:

@@ -8,15 +8,14 @@ response's body there would break streaming.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable
-from ipaddress import ip_network
+from collections.abc import Iterable, Mapping
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from autoforge.db.ids import new_id
 from autoforge.db.trace import count_statements
 from autoforge.web import arrivals, compression, problems, watching
 from autoforge.web.arrivals import Refused
@@ -38,14 +37,14 @@ class Edge:
         self, app: ASGIApp, *, hosts: Iterable[str], most_bytes: int, proxies: Iterable[str] = (), log_all: bool = False
     ) -> None:
         self._app, self._hosts, self._most, self._log_all = app, frozenset(hosts), most_bytes, log_all
-        self._proxies = tuple(ip_network(network, strict=False) for network in proxies)
+        self._proxies = arrivals.networks(proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        scope["request_id"] = _request_id(headers)
+        scope["request_id"] = request_id_of(headers)
         if self._proxies:
             arrivals.forwarded(scope, headers, self._proxies)
         tokens = structlog.contextvars.bind_contextvars(request_id=scope["request_id"])
@@ -95,7 +94,9 @@ def _negotiate(scope: Scope, headers: dict[bytes, bytes], exchange: Exchange) ->
     scope["headers"] = [(name, changed.get(name, value)) for name, value in scope["headers"]]
 
 
-def _request_id(headers: dict[bytes, bytes]) -> str:
+def request_id_of(headers: Mapping[bytes, bytes]) -> str:
     """The caller's own id when it is harmless to log, else a new one."""
-    given = headers.get(b"x-request-id", b"")
-    return given.decode() if _REQUEST_ID.fullmatch(given) else new_id().hex
+    given = headers.get(b"x-request-id")
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given.decode()
+    return os.urandom(16).hex()

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from sqlalchemy import insert
 
 from autoforge.access import Actor, sessions
-from autoforge.app import create
+from autoforge.app import Product, create
 from autoforge.db import Database, clock
 from autoforge.db import models as m
 from autoforge.db.ids import new_id
@@ -29,7 +29,7 @@ HOST = "127.0.0.1"
 class Site:
     """``mine`` and ``theirs`` are the headers of two people's API keys; ``owner`` and ``other`` are these people."""
 
-    app: FastAPI
+    app: Product
     client: httpx2.AsyncClient
     database: Database
     owner: Actor

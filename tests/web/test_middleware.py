@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Any
 
@@ -16,6 +17,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from structlog.testing import capture_logs
 
 from autoforge.telemetry import logs
+from autoforge.telemetry.lines import LINES, Lines
 from autoforge.web import arrivals
 from autoforge.web.middleware import Edge
 from tests.web.site import Site
@@ -194,22 +196,53 @@ async def test_head_of_an_endless_answer_ends(spec: str) -> None:
     assert closed[-1]
 
 
-async def test_only_slow_requests_are_logged_unless_all_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_slow_requests_are_logged_unless_all_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     seen = structlog.testing.LogCapture()
     logger = structlog.wrap_logger(None, processors=[seen], wrapper_class=structlog.make_filtering_bound_logger(0))
     monkeypatch.setattr("autoforge.web.exchange.log", logger)
     async with client_of(reading) as client:
         await client.get("/")
-    assert seen.entries == []
+    LINES.flush()
+    assert (seen.entries, capsys.readouterr().err) == ([], "")
+    monkeypatch.setattr(logs, "_plain", True)
     async with client_of(reading, log_all=True) as client:
-        await client.get("/x?secret=1")
+        await client.get('/x"?secret=1', headers={"X-Request-ID": "r1"})
+        await client.get("/y")
     monkeypatch.setattr("autoforge.web.exchange.SLOW_SECONDS", 0.0)
     async with client_of(reading) as client:
         await client.get("/")
-    assert [(one["event"], one["log_level"], one["path"], one["status"]) for one in seen.entries] == [
-        ("request", "info", "/x", 200),
-        ("slow request", "warning", "/", 200),
-    ]
+    LINES.flush()
+    first, second = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (first["path"], second["path"]) == ('/x"', "/y")
+    assert first.pop("milliseconds") >= 0.0
+    assert datetime.fromisoformat(first.pop("timestamp")) > datetime.fromtimestamp(0, UTC)
+    about = {"method": "GET", "path": '/x"', "status": 200, "statements": 0, "client": "10.0.0.9"}
+    assert first == {**about, "event": "request", "request_id": "r1", "level": "info"}
+    assert [(one["event"], one["log_level"], one["path"]) for one in seen.entries] == [("slow request", "warning", "/")]
+
+
+def test_both_ways_to_write_the_line_of_a_request_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    about: dict[str, Any] = {"method": "GET", "path": "/\ud800\n", "status": 200, "seconds": 0.00125, "statements": 3}
+    about |= {"client": '::1%a"', "request_id": "r1"}
+    written: list[str] = []
+    monkeypatch.setattr(LINES, "now", written.append)
+    monkeypatch.setattr(LINES, "later", written.append)
+    logs.configure("info", readable=False)
+    logs.request_answered(**about)
+    monkeypatch.setattr(logs, "_plain", False)
+    logs.request_answered(**about)
+    plain, other = ({**json.loads(line), "timestamp": ""} for line in written)
+    assert (plain, list(plain)) == (other, list(other))
+
+
+def test_lines_are_written_in_their_order(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines()
+    for number in range(30_000):
+        lines.later(f"{number}\n")
+    lines.now("last\n")
+    assert capsys.readouterr().err.split() == [*map(str, range(30_000)), "last"]
 
 
 async def test_the_request_id_is_bound_to_every_line_of_the_request() -> None:
