@@ -48,8 +48,7 @@ async def findings(session: ReadSession, name: str, sql: str, bound: Any) -> lis
         rows = await session.call(_fetch, session, f"EXPLAIN QUERY PLAN {sql}", bound)
         return list(_of_sqlite(name, [str(row[3]) for row in rows]))
     rows = await session.call(_fetch, session, f"EXPLAIN (FORMAT JSON) {sql}", bound)
-    plan = rows[0][0]
-    return list(_of_postgresql(name, (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]))
+    return list(of_postgresql(name, rows[0][0]))
 
 
 def unexpected(found: Iterable[Finding], allowed: Mapping[str, str]) -> list[Finding]:
@@ -72,6 +71,12 @@ def _of_sqlite(name: str, details: list[str]) -> Iterator[Finding]:
             continue
         if " USING " not in scan[3] and "VIRTUAL TABLE" not in scan[3]:
             yield Finding(name, "full scan", scan[1], detail)
+
+
+def of_postgresql(name: str, explained: Any) -> Iterator[Finding]:
+    """The findings in what ``EXPLAIN (FORMAT JSON)`` answered."""
+    tree = json.loads(explained) if isinstance(explained, str) else explained
+    return _of_postgresql(name, tree[0]["Plan"])
 
 
 def _of_postgresql(name: str, node: Mapping[str, Any]) -> Iterator[Finding]:
