@@ -41,6 +41,12 @@ _USE_LINK = named(
 )
 
 
+_END_LINKS = named(
+    "access.end_links",
+    update(m.OneTimeLink)
+    .where(m.OneTimeLink.user_id.in_(bindparam("users", expanding=True)), m.OneTimeLink.used_at.is_(None))
+    .values(used_at=bindparam("now", type_=m.OneTimeLink.expires_at.type)),
+)
 _SIGNING_IN = named(
     "access.signing_in",
     update(m.User)
@@ -127,6 +133,23 @@ async def make_link(
     row |= {"workspace_id": workspace_id, "role": role, "created_by": created_by}
     await session.execute(insert(m.OneTimeLink), row | {"created_at": now, "expires_at": now + LINK_LIFE[kind]})
     return token
+
+
+async def make_welcomes(session: WriteSession, secret: bytes, actor: Actor, people: Sequence[Any]) -> list[str]:
+    """Tokens of links by which people (rows with id and email) choose their first password, for as long as an
+    invitation works; unused links that they had before work no more."""
+    if not people:
+        return []
+    now, tokens = clock.now(), [new_token() for _ in people]
+    fixed = {"kind": "password_reset", "workspace_id": actor.workspace_id, "created_by": actor.user_id}
+    fixed |= {"created_at": now, "expires_at": now + LINK_LIFE["invitation"]}
+    await session.execute(_END_LINKS, {"users": [person.id for person in people], "now": now})
+    rows = [
+        {"id": new_id(), "token_hash": digest(secret, token), "user_id": person.id, "email": person.email, **fixed}
+        for person, token in zip(people, tokens, strict=True)
+    ]
+    await session.execute(insert(m.OneTimeLink), rows)
+    return tokens
 
 
 async def use_link(session: WriteSession, secret: bytes, token: str, kinds: Sequence[str]) -> Any:

@@ -12,23 +12,24 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from autoforge.access.deps import Who
-from autoforge.errors import BadInput
+from autoforge.access.deps import TheGate, Who
+from autoforge.errors import BadInput, NotFound
 from autoforge.reading import Source
 from autoforge.reading.tables import Table, read_table
-from autoforge.users import import_files, import_queries
+from autoforge.users import import_files, import_links, import_queries
 from autoforge.users.import_mapping import PROFILE, ColumnMap, guesses, profile_key, read_mapping
 from autoforge.users.import_queries import Import
 from autoforge.users.import_routes import report_response
 from autoforge.users.import_rows import LARGEST, Checked, RowReader, Survey
 from autoforge.users.import_uploads import Upload, look_through, receive, shown_name
 from autoforge.users.importing import options_of, roles_for
+from autoforge.users.routes import link_to
 from autoforge.users.tasks import start_import
 from autoforge.web.deps import App, Db
 from autoforge.web.forms import PageId
-from autoforge.web.html import page
+from autoforge.web.html import page, seen
 from autoforge.web.links import Links
 from autoforge.web.responses import budget
 
@@ -72,8 +73,15 @@ async def show_import(job_id: PageId, request: Request, database: Db, actor: Who
         "more": faults.next is not None,
         "ended": found.ended,
         "columns_url": _columns_url(Links(actor.workspace_slug), found),
+        "may_invite": actor.role == "admin" and actor.may("users:admin") and _has_people(found),
     }
     return page(request, "people/import_progress.html", context)
+
+
+def _has_people(found: Import) -> bool:
+    """Whether it is over and stored, or found, anybody."""
+    stored = found.row.status == "completed" and not found.asked.dry_run
+    return stored and found.counts.rows > found.counts.failed
 
 
 def _columns_url(links: Links, found: Import) -> str:
@@ -95,6 +103,31 @@ async def download_report(job_id: PageId, database: Db, actor: Who) -> Response:
     async with database.read() as session:
         found = await import_queries.one(session, actor, job_id)
     return report_response(database, found)
+
+
+@router.post("/jobs/{job_id}/links")
+async def make_links(
+    job_id: PageId, request: Request, services: App, database: Db, actor: Who, gate: TheGate
+) -> Response:
+    """A link for each of its people who has never signed in, as a file that is given out this once."""
+    import_links.needs_inviter(actor)
+    async with database.read() as session:
+        found = await import_queries.one(session, actor, job_id)
+    address = Links(actor.workspace_slug).members(f"import/jobs/{job_id}")
+    if not _has_people(found):
+        return seen(address, "This import stored nobody, so there is nobody to invite.", "failed")
+    try:
+        path = import_files.path_of(services.settings, actor.workspace_id, found.asked.file)
+    except NotFound as error:
+        return seen(address, error.detail, "failed")
+    batches = import_links.make_links(database, gate.secret, actor, found, path)
+    first = await anext(batches, None)
+    if first is None:
+        return seen(address, "Everybody in this file has signed in already, or is deactivated.", "info")
+    body = import_links.as_csv(first, batches, lambda token: link_to(request, "welcome", token))
+    name = f"invitations-{found.row.id.hex[:8]}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return StreamingResponse(body, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.get("/{key}")

@@ -202,6 +202,7 @@ PROGRESS = {
     "more": True,
     "ended": True,
     "columns_url": "/w/main/people/import/0",
+    "may_invite": True,
 }
 
 
@@ -256,6 +257,7 @@ PEOPLE: dict[str, list[Context]] = {
             "errors": {"password": "A password has 10 characters.", "name": "No."},
         },
         {**_WELCOME, "token": "t", "link": {**_LINK, "kind": "password_reset", "name": None}},
+        {**_WELCOME, "token": "t", "link": {**_LINK, "kind": "password_reset"}},
     ],
     "access/account.html": [
         ACCOUNT,
@@ -318,6 +320,7 @@ PEOPLE: dict[str, list[Context]] = {
             "faults": [],
             "more": False,
             "ended": False,
+            "may_invite": False,
         },
         {**PROGRESS, "job": {**PROGRESS["job"], "status": "dead", "error": "The file is gone.", "dry_run": True}},
     ],
