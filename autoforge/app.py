@@ -25,6 +25,8 @@ from autoforge.jobs import pages as job_pages
 from autoforge.jobs import routes as job_routes
 from autoforge.operations import pages as operation_pages
 from autoforge.operations import routes as operation_routes
+from autoforge.operations import scraping
+from autoforge.operations.measuring import measured
 from autoforge.operations.opening import Opened, open_services
 from autoforge.operations.watching import watched
 from autoforge.operations.working import chosen_executor
@@ -74,7 +76,7 @@ def create(settings: Settings | None = None) -> Product:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_services(chosen) as services:
+        async with open_services(chosen) as services, measured(services) as app.state.meter:
             app.state.services = services
             app.state.gate = gate = _gate(services)
             app.state.notices = services.database.warnings
@@ -156,6 +158,7 @@ PAGES = (
     analytics_pages,
     job_pages,
     operation_pages,
+    scraping,
 )
 
 

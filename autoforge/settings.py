@@ -174,6 +174,12 @@ class Settings(BaseSettings):
     watch_every: int = Field(
         10, ge=0, description="One request in so many is looked at for statements that repeat (N+1); 0: none."
     )
+    metrics_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="What may scrape /metrics, sent as `Authorization: Bearer ...`; without it an API key of an admin "
+        "with the scope server:read, and everybody where only this machine can reach the server.",
+    )
     public_hosts: str = Field(
         "", description="Host names that people reach the server by, besides its own address; comma-separated."
     )

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Sequence
 
 from autoforge.errors import BadInput
+from autoforge.operations.measuring import measured
 from autoforge.operations.opening import open_services
 from autoforge.operations.working import running_jobs
 from autoforge.queue import REGISTRY
@@ -24,6 +25,7 @@ async def work(
     asked_to_end = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, asked_to_end.set)
-    async with open_services(settings) as services, running_jobs(services, queues=queues or None) as pool:
-        ready(pool.name)
-        await asked_to_end.wait()
+    async with open_services(settings) as services, measured(services):
+        async with running_jobs(services, queues=queues or None) as pool:
+            ready(pool.name)
+            await asked_to_end.wait()

@@ -1,6 +1,7 @@
 """Writes the reference pages of docs/ from the code, so that they cannot fall behind it.
 
-``docs/settings.md`` comes from the fields of ``Settings``, ``docs/cli.md`` from the help texts of the commands.
+``docs/settings.md`` comes from the fields of ``Settings``, ``docs/cli.md`` from the help texts of the commands,
+``docs/metrics.md`` from the families of metrics.
 ``tests/test_house.py`` compares both.
 """
 
@@ -91,7 +92,27 @@ def _unstyled(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.splitlines()).replace(str(Path.home()), "~")
 
 
-PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page, "cli.md": commands_page}
+def metrics_page() -> str:
+    """Every metric that the service exports: name, kind, labels, meaning; a section per subject."""
+    from autoforge.telemetry.families import FAMILIES, SUBJECTS
+
+    about = "What `/metrics` exports; [monitoring.md](monitoring.md) says how to use it."
+    head = ["# Metrics", "", GENERATED, "", about]
+    for subject, prefixes in SUBJECTS.items():
+        head += ["", f"## {subject}", "", "| metric | type | labels | meaning |", "|---|---|---|---|"]
+        for family in FAMILIES.values():
+            if family.name.removeprefix("autoforge_").startswith(prefixes):
+                labels = ", ".join(f"`{label}`" for label in family.labels) or "none"
+                bounds = f" Buckets: {', '.join(f'{bound:g}' for bound in family.buckets)}." if family.buckets else ""
+                head.append(f"| `{family.name}` | {family.kind} | {labels} | {_in_a_cell(family.meaning + bounds)} |")
+    return "\n".join([*head, ""])
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings_page,
+    "cli.md": commands_page,
+    "metrics.md": metrics_page,
+}
 
 
 def outdated(name: str) -> bool:

@@ -104,7 +104,7 @@ def test_every_module_says_what_it_is_for() -> None:
     assert [name for name, text in sources.items() if not ast.get_docstring(ast.parse(text))] == []
 
 
-@pytest.mark.parametrize("page", ["settings.md", "cli.md"])
+@pytest.mark.parametrize("page", ["settings.md", "cli.md", "metrics.md"])
 def test_reference_page_agrees_with_the_code(page: str) -> None:
     from script.reference import outdated
 

@@ -16,7 +16,9 @@ ROLES = ("admin", "manager", "user")
 ACTIONS = ("read", "write", "admin")
 CONTENT = ("prompts", "templates", "suites", "evaluations", "analysis", "jobs")
 PEOPLE = ("users", "keys", "audit")
-AREAS = (*CONTENT, *PEOPLE)
+SERVER = ("server",)
+"""What concerns the whole installation: metrics, people beyond a workspace. Admins only."""
+AREAS = (*CONTENT, *PEOPLE, *SERVER)
 EVERYTHING = ("*:admin",)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["counter", "gauge", "histogram", "info"]
+Kind = Literal["counter", "gauge", "histogram"]
 
 REQUEST_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.5, 1.0, 5.0)
 """Around the service levels of a request: 20, 150 and 200 ms."""
@@ -42,6 +42,15 @@ class Family:
 
 
 FAMILIES: dict[str, Family] = {}
+SUBJECTS: dict[str, tuple[str, ...]] = {
+    "The service": ("build_", "processes", "disk_"),
+    "Requests": ("http_",),
+    "Database": ("db_",),
+    "Cache": ("cache_",),
+    "Jobs": ("job_", "jobs_"),
+    "Processes": ("process_", "event_loop_"),
+}
+"""What metrics are about, and how the names of each subject begin (after ``autoforge_``)."""
 
 
 def _family(kind: Kind, name: str, labels: str, meaning: str, buckets: tuple[float, ...] = ()) -> Family:
@@ -62,14 +71,14 @@ def _histogram(name: str, labels: str, meaning: str, buckets: tuple[float, ...])
     return _family("histogram", name, labels, meaning, buckets)
 
 
-def _asked(kind: Kind, name: str, labels: str, meaning: str) -> Family:
-    family = Family(f"autoforge_{name}", kind, tuple(labels.split()), meaning, asked=True)
+def _asked(name: str, labels: str, meaning: str) -> Family:
+    family = Family(f"autoforge_{name}", "gauge", tuple(labels.split()), meaning, asked=True)
     FAMILIES[family.name] = family
     return family
 
 
-BUILD = _asked("info", "build_info", "version python sqlite database", "Always 1; the labels say what runs.")
-PROCESSES = _asked("gauge", "processes", "", "Processes that count at present: servers and workers of the data folder.")
+BUILD = _asked("build_info", "version python sqlite database", "Always 1; the labels say what runs.")
+PROCESSES = _asked("processes", "", "Processes that count at present: servers and workers of the data folder.")
 
 REQUESTS = _counter(
     "http_requests_total",
@@ -92,12 +101,10 @@ STATEMENTS = _counter(
 STATEMENT_SECONDS = _histogram(
     "db_statement_duration_seconds", "operation table", "Seconds that a statement took.", STATEMENT_BUCKETS
 )
-DATABASE_UP = _asked("gauge", "db_up", "", "1 when the database answered this scrape, else 0.")
-DATABASE_BYTES = _asked(
-    "gauge", "db_size_bytes", "", "Bytes of the database (SQLite: the file and its write-ahead log)."
-)
-DISK_FREE = _asked("gauge", "disk_free_bytes", "", "Bytes that are free where the data folder is.")
-DISK_SIZE = _asked("gauge", "disk_size_bytes", "", "Bytes of the file system that the data folder is on.")
+DATABASE_UP = _asked("db_up", "", "1 when the database answered this scrape, else 0.")
+DATABASE_BYTES = _asked("db_size_bytes", "", "Bytes of the database (SQLite: the file and its write-ahead log).")
+DISK_FREE = _asked("disk_free_bytes", "", "Bytes that are free where the data folder is.")
+DISK_SIZE = _asked("disk_size_bytes", "", "Bytes of the file system that the data folder is on.")
 POOL_SIZE = _gauge("db_pool_size", "pool", "Connections that may be in use at once (`pool`: readers or connections).")
 POOL_USED = _gauge("db_pool_checked_out", "pool", "Connections in use.")
 POOL_WAITING = _gauge("db_pool_waiting", "pool", "Who waits for a connection.")
@@ -140,8 +147,8 @@ FINISHED = _counter(
 )
 JOB_SECONDS = _histogram("job_duration_seconds", "task", "Seconds that an attempt took.", JOB_BUCKETS)
 RUNNING = _gauge("jobs_running", "queue", "Jobs that run.")
-WAITING = _asked("gauge", "jobs_waiting", "queue", "Jobs that could run and wait, up to 10,000.")
-OLDEST = _asked("gauge", "jobs_oldest_waiting_seconds", "queue", "Seconds that the job has waited whose turn is next.")
+WAITING = _asked("jobs_waiting", "queue", "Jobs that could run and wait, up to 10,000.")
+OLDEST = _asked("jobs_oldest_waiting_seconds", "queue", "Seconds that the job has waited whose turn is next.")
 
 START_TIME = _gauge("process_start_time_seconds", "process", "When the process began, in seconds since 1970.")
 CPU = _counter("process_cpu_seconds_total", "process", "Processor time, user and system.")

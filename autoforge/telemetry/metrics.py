@@ -122,6 +122,11 @@ def _found(family: Family, labels: tuple[str, ...]) -> int:
     return place
 
 
+def prepare(family: Family, *labels: str) -> None:
+    """The series is there from now on, at zero: what has not happened yet can be told from what nobody counts."""
+    _found(family, labels)
+
+
 def add(family: Family, *labels: str, amount: float = 1.0) -> None:
     """Counts, or moves a gauge up or down."""
     _values[_found(family, labels)] += amount

@@ -25,6 +25,7 @@ FOR_EVERYBODY = {
     "/sign-in": "the form to sign in",
     "/sign-in/link": "takes a one-time link's token",
     "/sign-out": "ends the sign-in of whoever has one",
+    "/metrics": "on loopback; tests/telemetry/test_scraping.py asks as others where others reach the server",
     "/welcome": "the page behind a one-time link; its token is posted",
     "/welcome/open": "takes a one-time link's token",
 }
