@@ -180,6 +180,19 @@ class Settings(BaseSettings):
         description="What may scrape /metrics, sent as `Authorization: Bearer ...`; without it an API key of an admin "
         "with the scope server:read, and everybody where only this machine can reach the server.",
     )
+    drain_seconds: float = Field(
+        2.0,
+        ge=0,
+        description="A reload (SIGHUP): seconds that an old worker goes on answering, each answer its connection's last.",
+    )
+    shutdown_delay_seconds: float = Field(
+        0.0,
+        ge=0,
+        description="Seconds to go on answering after SIGTERM while /ready says 503, so that a load balancer notices.",
+    )
+    stop_seconds: float = Field(
+        60.0, gt=0, description="Seconds that a worker has to finish what it is answering; then it is killed."
+    )
     public_hosts: str = Field(
         "", description="Host names that people reach the server by, besides its own address; comma-separated."
     )

@@ -1,12 +1,18 @@
-"""``autoforge serve``: the whole product in one process."""
+"""``autoforge serve``: the whole product.
+
+The command prepares everything (sockets, migrations, samples), so that a failure is one line, and then becomes the
+supervisor (:mod:`autoforge.supervisor`): same process, but nothing of what the preparation took.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import socket
-from collections.abc import Callable
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import click
 
@@ -18,7 +24,7 @@ from autoforge.settings import Settings
 @click.command()
 @click.option("--host", help="The address to listen on (default: 127.0.0.1); others can reach more with a secret only.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65_535), help="0 picks a free one.")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 16), help="Processes (PostgreSQL).")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 16), help="Processes that answer.")
 @data_options
 @click.option("--cache-url", help="Redis, where several hosts share a database (redis://HOST:PORT/NUMBER).")
 @click.option("--no-samples", is_flag=True, help="Start empty: no sample data on the first start.")
@@ -34,15 +40,29 @@ def serve(
     """Serve the pages and the API, and make the data directory on the first start."""
     settings = settings_of(data, database_url, cache_url=cache_url, host=host, samples=False if no_samples else None)
     _check_reach(settings)
-    if workers > 1 and settings.database_url.startswith("sqlite"):
-        raise BadInput.at("--workers", "Several processes need PostgreSQL; SQLite is written by one.")
-    port = _free_port(settings.host, port)
-    address = address_of(settings, port)
-    link = _apart(_prepare, settings, address)
+    alone = _must_be_alone(settings)
+    if workers > 1 and alone:
+        click.echo(f"autoforge: one worker instead of {workers}. {alone}", err=True)
+        workers = 1
+    sockets = listening_sockets(settings.host, port, workers)
+    address = address_of(settings, sockets[0].getsockname()[1])
+    link = _prepare(settings, address)
     click.echo(f"AutoForgeNexus is at {address}  (data: {settings.data})")
     if link:
         click.echo(f"Nobody has signed in yet. Open this link; it works once, for 15 minutes:\n\n    {link}\n")
-    _run(settings, port, workers)
+    _become_supervisor(settings, sockets, alone=bool(alone))
+
+
+def _must_be_alone(settings: Settings) -> str:
+    """Why no second process may write to the database; "" when several may."""
+    if not settings.database_url.startswith("sqlite"):
+        return ""
+    from autoforge.db.driver import dbapi
+    from autoforge.db.engines import version_warnings
+
+    if settings.database.mmap_mb:
+        return "AUTOFORGE_DATABASE_MMAP_MB must be 0 where several processes write to a SQLite file."
+    return "".join(version_warnings(dbapi.sqlite_version_info))
 
 
 def _check_reach(settings: Settings) -> None:
@@ -64,28 +84,32 @@ def address_of(settings: Settings, port: int) -> str:
     return f"http://{f'[{name}]' if ':' in name else name}:{port}"
 
 
-def _free_port(host: str, port: int) -> int:
-    """The port itself when it is free; a clear error now instead of a trace from the server later."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+def listening_sockets(host: str, port: int, count: int) -> list[socket.socket]:
+    """One socket per worker on the same port, the first free one for 0; a clear error when somebody else has it.
+
+    Linux deals new connections out among them. They listen once a worker does.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sockets: list[socket.socket] = []
+    try:
+        with socket.socket(family) as probe:  # sockets that share a port would also share it with a stranger
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
-        except OSError as error:
-            raise AutoforgeError(f"Cannot listen on {host}:{port}: {error.strerror}. Choose another --port.") from error
-        return int(probe.getsockname()[1])
-
-
-def _apart(work: Callable[[Settings, str], str], settings: Settings, address: str) -> str:
-    """Does the work in a process of its own: this one lives as long as the server and should stay small."""
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
-        return process.submit(work, settings, address).result()
+            port = int(probe.getsockname()[1])
+        for _ in range(count):
+            sockets.append(socket.socket(family))
+            sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if count > 1:
+                sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sockets[-1].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sockets[-1].bind((host, port))
+    except OSError as error:
+        raise AutoforgeError(f"Cannot listen on {host}:{port}: {error.strerror}. Choose another --port.") from error
+    return sockets
 
 
 def _prepare(settings: Settings, address: str) -> str:
-    """Migrates and fills the data directory before the server starts, so that a failure is one line.
+    """Migrates and fills the data directory before the server starts.
 
     Returns a link to sign in with, as long as nobody has ever signed in; else "".
     """
@@ -106,19 +130,17 @@ def _prepare(settings: Settings, address: str) -> str:
     return asyncio.run(once())
 
 
-def _run(settings: Settings, port: int, workers: int) -> None:
-    from granian import Granian
-    from granian.constants import Interfaces, Loops
-
+def _become_supervisor(settings: Settings, sockets: Sequence[socket.socket], *, alone: bool) -> NoReturn:
     os.environ.update(settings.as_environment())  # the worker processes read their settings from here
-    options: dict[str, Any] = {"log_level": "warning", "backlog": 2_048, "respawn_failed_workers": True}
-    Granian(
-        "autoforge.app:create",
-        factory=True,
-        address=settings.host,
-        port=port,
-        interface=Interfaces.ASGI,
-        loop=Loops.auto,
-        workers=workers,
-        **options,
-    ).serve()
+    plan = {
+        "sockets": [one.fileno() for one in sockets],
+        "drain": settings.drain_seconds,
+        "delay": settings.shutdown_delay_seconds,
+        "patience": settings.stop_seconds,
+        "alone": alone,
+    }
+    for one in sockets:
+        one.set_inheritable(True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "autoforge.supervisor", json.dumps(plan)])

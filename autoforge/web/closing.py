@@ -10,6 +10,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from fastapi import FastAPI, Request
 
@@ -37,6 +38,11 @@ def noticing_the_end(app: FastAPI) -> Iterator[None]:
         for number, known in before.items():
             if signal.getsignal(number) is closing and known is not None:
                 signal.signal(number, known)
+
+
+def close_soon(state: Any) -> None:
+    """The end is near, before any signal says so: ``state`` is the application's."""
+    state.closing = True
 
 
 def is_closing(request: Request) -> bool:

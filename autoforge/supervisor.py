@@ -1,0 +1,241 @@
+"""The process that others know as ``autoforge serve``: it starts workers, replaces them, and ends them.
+
+It imports nothing but a little of the standard library, so it stays small for as long as the service lives. It opens
+no database and answers no request: it holds the listening sockets, one per place, so that connections that nobody has
+accepted yet outlive the worker that would have.
+
+* SIGHUP replaces the workers, one place after the other: a new one starts, and when it is ready the old one hands
+  over. A new one that does not become ready changes nothing; the old ones go on.
+* SIGTERM and SIGINT end the workers and then this process, with exit code 0.
+* A worker that dies is replaced. When this process dies, its workers notice and end.
+
+To its worker it speaks through a socket: ``ready`` comes back once; ``away`` says that the end is near (the worker says
+so when asked whether it is ready), ``hand over`` also that it shall accept no more connections.
+"""
+
+from __future__ import annotations
+
+import json
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+_RECENT = 5.0
+"""Seconds: a worker that lived no longer is not replaced at once."""
+_PAUSES = (0.5, 30.0)
+_START_FAILED = 3
+
+
+@dataclass(slots=True)
+class Plan:
+    """What to run.
+
+    ``sockets`` are open listening sockets, one per worker. ``drain`` is how many seconds an old worker goes on
+    answering before it is ended, ``delay`` how many all do before the service ends, ``patience`` how many a worker has
+    to end before it is killed. With ``alone`` no new worker starts before the old one has ended.
+    """
+
+    sockets: list[int]
+    drain: float
+    delay: float
+    patience: float
+    alone: bool
+    command: list[str] = field(default_factory=lambda: [sys.executable, "-P", "-m", "autoforge.serving"])
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """One process. ``state`` goes from starting to ready, draining and ending; ``until`` is when the next one begins.
+
+    ``successor_of`` is whom it replaces once it is ready.
+    """
+
+    place: int
+    process: subprocess.Popen[bytes]
+    channel: socket.socket
+    born: float
+    successor_of: Worker | None = None
+    state: str = "starting"
+    until: float = 0.0
+    restart: bool = False
+
+    def say(self, what: bytes) -> None:
+        try:
+            self.channel.send(what)
+        except OSError:
+            return  # it has ended, which is noticed elsewhere
+
+    def leave(self, what: bytes, seconds: float) -> None:
+        self.state, self.until = "draining", time.monotonic() + seconds
+        self.say(what)
+
+    def end(self, patience: float) -> None:
+        self.state, self.until = "ending", time.monotonic() + patience
+        self.process.terminate()
+
+
+class Supervisor:
+    """Runs until it is asked to end; ``run`` gives the exit code."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._workers: list[Worker] = []
+        self._old: list[Worker] = []  # to be replaced, in this order
+        self._due: dict[int, float] = {}  # places to fill, and when
+        self._failures = 0
+        self._asked: list[int] = []
+        self._stopping = self._ever_ready = False
+        self._code = 0
+        self._selector = selectors.DefaultSelector()
+
+    def run(self) -> int:
+        woken, waking = socket.socketpair()
+        for end in (woken, waking):
+            end.setblocking(False)
+        signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, self._note)
+        self._selector.register(woken, selectors.EVENT_READ)
+        for place in range(len(self._plan.sockets)):
+            self._start(place)
+        while self._workers or (self._due and not self._stopping):
+            for key, _ in self._selector.select(self._pause()):
+                if key.data is None:
+                    woken.recv(4096)
+                else:
+                    self._hear(key.data)
+            while self._asked:
+                self._obey(self._asked.pop(0))
+            self._bury()
+            self._advance(time.monotonic())
+        return self._code
+
+    def _note(self, number: int, _frame: Any) -> None:
+        if number != signal.SIGCHLD:
+            self._asked.append(number)
+
+    def _pause(self) -> float | None:
+        """Until something is due; a little more often than that, should a signal have been missed."""
+        moments = [worker.until for worker in self._workers if worker.until] + list(self._due.values())
+        return max(0.0, min(min(moments, default=60.0 + time.monotonic()) - time.monotonic(), 60.0))
+
+    # --- what it is told ----------------------------------------------------------------------------------------------
+
+    def _hear(self, worker: Worker) -> None:
+        try:
+            said = worker.channel.recv(64)
+        except OSError:
+            said = b""
+        if not said:
+            self._selector.unregister(worker.channel)
+        elif worker.state == "starting":
+            worker.state, self._ever_ready, self._failures = "ready", True, 0
+            old, worker.successor_of = worker.successor_of, None
+            if old in self._workers:
+                assert old is not None
+                old.leave(b"hand over\n", self._plan.drain)
+
+    def _obey(self, number: int) -> None:
+        if number == signal.SIGHUP:
+            if not self._stopping:
+                self._old = [worker for worker in self._workers if worker.state == "ready"]
+            return
+        again, self._stopping = self._stopping, True
+        self._old, self._due = [], {}
+        for worker in self._workers:
+            if worker.state == "ending":
+                continue
+            if again or not self._plan.delay or worker.state == "starting":
+                worker.end(self._plan.patience)
+            else:
+                worker.leave(b"away\n", self._plan.delay)
+
+    # --- what it does -------------------------------------------------------------------------------------------------
+
+    def _start(self, place: int, successor_of: Worker | None = None) -> None:
+        ours, theirs = socket.socketpair()
+        listening = self._plan.sockets[place]
+        given = json.dumps({"place": place + 1, "listening": listening, "channel": theirs.fileno()})
+        with theirs:
+            process = subprocess.Popen(
+                [*self._plan.command, given],
+                pass_fds=(listening, theirs.fileno()),
+                stdin=subprocess.DEVNULL,
+                process_group=0,  # an interrupt at the keyboard is ours to hand on
+            )
+        worker = Worker(place, process, ours, time.monotonic(), successor_of)
+        self._workers.append(worker)
+        self._selector.register(ours, selectors.EVENT_READ, worker)
+
+    def _bury(self) -> None:
+        for worker in [worker for worker in self._workers if worker.process.poll() is not None]:
+            self._workers.remove(worker)
+            if worker.channel.fileno() in self._selector.get_map():
+                self._selector.unregister(worker.channel)
+            worker.channel.close()
+            if worker.restart and not self._stopping:
+                self._start(worker.place)
+            elif worker.state in ("starting", "ready") and not self._stopping:
+                self._mourn(worker)
+
+    def _mourn(self, worker: Worker) -> None:
+        """It was not asked to end."""
+        how = f"worker {worker.place + 1} ended by itself ({_described(worker.process.returncode)})"
+        if not self._ever_ready:
+            self._code = _START_FAILED
+            self._obey(signal.SIGTERM)
+            _say(f"{how} before it was ready; the service does not start")
+        elif worker.successor_of in self._workers:
+            self._old.clear()
+            _say(f"{how} before it was ready; nothing is replaced, the old workers go on")
+        else:
+            self._failures += 1
+            lived = time.monotonic() - worker.born
+            pause = 0.0 if lived > _RECENT else min(_PAUSES[0] * 2**self._failures, _PAUSES[1])
+            self._due[worker.place] = time.monotonic() + pause
+            _say(f"{how}; another takes its place" + (f" in {pause:g} s" if pause else ""))
+
+    def _advance(self, now: float) -> None:
+        for worker in self._workers:
+            if worker.state == "draining" and worker.until <= now:
+                worker.end(self._plan.patience)
+            elif worker.state == "ending" and worker.until <= now:
+                _say(f"worker {worker.place + 1} did not end within {self._plan.patience:g} s and is killed")
+                worker.until = now + self._plan.patience
+                worker.process.kill()
+        for place in [place for place, moment in self._due.items() if moment <= now]:
+            del self._due[place]
+            self._start(place)
+        if self._old and all(worker.state == "ready" for worker in self._workers):
+            self._replace(self._old.pop(0))
+
+    def _replace(self, old: Worker) -> None:
+        if old not in self._workers:
+            return
+        if self._plan.alone:
+            old.restart = True
+            old.end(self._plan.patience)
+        else:
+            self._start(old.place, successor_of=old)
+
+
+def _described(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+
+
+def _say(what: str) -> None:
+    sys.stderr.write(f"autoforge: {what}\n")
+    sys.stderr.flush()
+
+
+def main() -> None:
+    sys.exit(Supervisor(Plan(**json.loads(sys.argv[1]))).run())
+
+
+if __name__ == "__main__":
+    main()
