@@ -89,6 +89,12 @@ class Stale(AutoforgeError):
     title = "It was changed in the meantime"
     exit_code = 2
 
+    @classmethod
+    def check(cls, expected: int | None, current: int) -> None:
+        """Raises it for a writer who expected another version than the current one; None expects nothing."""
+        if expected is not None and expected != current:
+            raise cls(f"You changed version {expected}, the current one is {current}. Read it again, then repeat.")
+
 
 class TooLarge(AutoforgeError):
     status = 413
@@ -97,17 +103,21 @@ class TooLarge(AutoforgeError):
     exit_code = 2
 
 
-class Overloaded(AutoforgeError):
-    """Admission control turned the work away; trying again after ``retry_after`` seconds is right."""
+class _NotNow(AutoforgeError):
+    """Trying again after ``retry_after`` seconds is right."""
+
+    def __init__(self, detail: str, *, retry_after: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class Overloaded(_NotNow):
+    """Admission control turned the work away; it may do better after ``retry_after`` seconds."""
 
     status = 503
     kind = "overloaded"
     title = "Too busy right now"
     exit_code = 3
-
-    def __init__(self, detail: str, *, retry_after: int = 1) -> None:
-        super().__init__(detail)
-        self.retry_after = retry_after
 
 
 class DatabaseUnavailable(Overloaded):
@@ -126,14 +136,10 @@ class DatabaseTimeout(AutoforgeError):
     exit_code = 3
 
 
-class TooManyRequests(AutoforgeError):
+class TooManyRequests(_NotNow):
     """A limit was reached; it is over after ``retry_after`` seconds."""
 
     status = 429
     kind = "too-many-requests"
     title = "Too many requests"
     exit_code = 2
-
-    def __init__(self, detail: str, *, retry_after: int = 1) -> None:
-        super().__init__(detail)
-        self.retry_after = retry_after

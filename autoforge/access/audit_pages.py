@@ -12,6 +12,7 @@ from autoforge.access import audit_queries
 from autoforge.access.deps import Who
 from autoforge.web.deps import Db
 from autoforge.web.html import page
+from autoforge.web.paging import After, pager
 from autoforge.web.responses import budget
 
 router = APIRouter(prefix="/w/{workspace}/audit")
@@ -26,7 +27,7 @@ async def audit_log(
     actor: Who,
     subject: Annotated[str, Query(max_length=100)] = "",
     everywhere: str = "",
-    after: str | None = None,
+    after: After = None,
 ) -> Response:
     """What was done in the workspace; for admins also on the whole server."""
     asked = audit_queries.Asked(subject_id=subject or None, everywhere=bool(everywhere))
@@ -35,7 +36,7 @@ async def audit_log(
         chain = await audit_queries.head(session)
     context: dict[str, Any] = {"entries": [_shown(row) for row in found.rows], "everywhere": asked.everywhere}
     context |= {"subject": subject, "chain": chain}
-    context["pager"] = {"next": found.next, "shown": len(found.rows), "total": None}
+    context["pager"] = pager(found.next, len(found.rows))
     return page(request, "access/audit.html", context)
 
 

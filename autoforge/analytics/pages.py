@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from autoforge.access.deps import Who
@@ -13,6 +13,7 @@ from autoforge.cache import Kind, cache_key
 from autoforge.db import clock
 from autoforge.web.deps import App
 from autoforge.web.html import page
+from autoforge.web.paging import After, pager
 from autoforge.web.responses import budget
 
 router = APIRouter()
@@ -22,15 +23,12 @@ _IN_CHART = 5
 
 
 @router.get("/w/{workspace}/analysis", openapi_extra=budget(1))
-async def analysis(
-    request: Request, services: App, actor: Who, after: Annotated[str | None, Query(max_length=1_000)] = None
-) -> Response:
+async def analysis(request: Request, services: App, actor: Who, after: After = None) -> Response:
     async def load() -> dict[str, Any]:
         async with services.database.read() as session:
             found = await queries.prompt_scores_shown(session, actor.workspace_id, SHOWN, after)
         rows = [_row(row) for row in found.rows]
-        pager = {"next": found.next, "shown": len(rows), "total": None}
-        return {"rows": rows, "pager": pager, "chart": _chart(rows), "computed_at": clock.now()}
+        return {"rows": rows, "pager": pager(found.next, len(rows)), "chart": _chart(rows), "computed_at": clock.now()}
 
     tags = [f"{subject}:{actor.workspace_id.hex}" for subject in ("evaluations", "prompts")]
     key = cache_key("analysis", actor.workspace_id, after)

@@ -302,8 +302,7 @@ async def _set_deleted(
     if row is None or (row.deleted_at is None) != (moment is not None):
         state = "evaluation" if moment is not None else "deleted evaluation"
         raise NotFound(f"There is no {state} with the id {evaluation_id} in this workspace.")
-    if expected is not None and expected != row.row_version:
-        raise Stale(f"You have version {expected} of this evaluation, but it is at {row.row_version}. Read it again.")
+    Stale.check(expected, row.row_version)
     await session.execute(_SET_DELETED, {"evaluation_id": evaluation_id, "moment": moment})
     if row.prompt_id is not None:
         await session.first(_LOCK_PROMPT, {"prompt_id": row.prompt_id, "workspace_id": actor.workspace_id})

@@ -18,6 +18,7 @@ from autoforge.evaluations.side_by_side import SHOWN, SideBySide, side_by_side
 from autoforge.evaluations.stored_cases import OUTCOMES
 from autoforge.web.deps import App, Db
 from autoforge.web.html import page
+from autoforge.web.paging import After, Words, pager
 from autoforge.web.responses import budget
 
 router = APIRouter()
@@ -28,8 +29,6 @@ PICKED = 100
 _RESULT_COLUMNS = tuple(name for name in queries.RESULT_FIELDS if name != "case_id")
 _MEASURED = ("latency_ms", "cost_nano", "tokens_in", "tokens_out", "finish_reason")
 
-After = Annotated[str | None, Query(max_length=1_000)]
-Words = Annotated[str, Query(max_length=200)]
 MaybeId = Annotated[str, Query(max_length=40)]
 
 
@@ -39,10 +38,6 @@ def asked_id(text: str) -> UUID | None:
         return UUID(text) if text else None
     except ValueError:
         return UUID(int=0)
-
-
-def pager(following: str | None, shown: int, total: str | None = None) -> dict[str, Any]:
-    return {"next": following, "shown": shown, "total": total}
 
 
 @router.get("/w/{workspace}/evaluations", openapi_extra=budget(1))

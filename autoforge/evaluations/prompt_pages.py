@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from statistics import fmean
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from autoforge.access.deps import Who
@@ -17,6 +17,7 @@ from autoforge.prompts import views
 from autoforge.web.deps import Db
 from autoforge.web.forms import PageId
 from autoforge.web.html import page
+from autoforge.web.paging import After, pager
 from autoforge.web.responses import budget
 
 router = APIRouter()
@@ -31,7 +32,7 @@ async def evaluations_of_prompt(
     request: Request,
     database: Db,
     actor: Who,
-    after: Annotated[str | None, Query(max_length=1_000)] = None,
+    after: After = None,
 ) -> Response:
     async with database.read() as session:
         prompt = await prompt_queries.one(session, actor.workspace_id, prompt_id)
@@ -40,7 +41,7 @@ async def evaluations_of_prompt(
         "prompt": views.framed(prompt),
         "evaluations": runs,
         "history": score_by_version(runs),
-        "pager": {"next": following, "shown": len(runs), "total": None},
+        "pager": pager(following, len(runs)),
     }
     return page(request, "prompts/evaluations.html", context)
 

@@ -269,8 +269,7 @@ async def _owned(
     row = await session.first(_OWNED, {"suite_id": suite_id, "workspace_id": actor.workspace_id})
     if row is None or (row.deleted_at is not None) != deleted:
         raise NotFound(f"There is no {'deleted ' if deleted else ''}suite with the id {suite_id} in this workspace.")
-    if expected is not None and expected != row.row_version:
-        raise Stale(f"You changed version {expected} of this suite, but it is at {row.row_version}. Read it again.")
+    Stale.check(expected, row.row_version)
     return row
 
 

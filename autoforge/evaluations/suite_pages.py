@@ -10,11 +10,12 @@ from starlette.responses import Response
 
 from autoforge.access.deps import Who
 from autoforge.evaluations import queries, suite_queries
-from autoforge.evaluations.pages import ROWS, After, Words, pager
+from autoforge.evaluations.pages import ROWS
 from autoforge.evaluations.queries import Filters
 from autoforge.evaluations.results import case_fields
 from autoforge.web.deps import Db
 from autoforge.web.html import page
+from autoforge.web.paging import After, Words, pager
 from autoforge.web.responses import budget
 
 router = APIRouter()

@@ -16,6 +16,7 @@ from autoforge.web.deps import Db
 from autoforge.web.forms import PageId
 from autoforge.web.html import page, seen
 from autoforge.web.links import Links
+from autoforge.web.paging import After, pager
 from autoforge.web.responses import budget
 
 router = APIRouter(prefix="/w/{workspace}/jobs")
@@ -25,14 +26,14 @@ PER_PAGE = 50
 
 @router.get("", openapi_extra=budget(1))
 async def list_jobs(
-    request: Request, database: Db, actor: Who, status: str = "", scope: str = "", after: str | None = None
+    request: Request, database: Db, actor: Who, status: str = "", scope: str = "", after: After = None
 ) -> Response:
     asked = Listing(status if status in STATUSES else None, system=scope == "system" and actor.may(SYSTEM))
     async with database.read() as session:
         rows, following = await queries.page(session, actor, asked, PER_PAGE, after)
     context = {
         "jobs": rows,
-        "pager": {"next": following, "shown": len(rows), "total": None},
+        "pager": pager(following, len(rows)),
         "filtered": bool(asked.status or asked.system or after),
         "live": after is None,
         "may_see_system": actor.may(SYSTEM),

@@ -189,7 +189,7 @@ async def edit(
 ) -> None:
     """Sets some of name, title, description, status and tags. Stale when ``expected`` is not the row's version."""
     row = await owned(session, actor, prompt_id)
-    _check_version(row, expected)
+    Stale.check(expected, row.row_version)
     values = {key: changes[key] for key in _EDITABLE if key in changes}
     if "name" in values:
         values["folder"] = folder_of(parse_name(values["name"]))
@@ -224,7 +224,7 @@ async def bump(session: WriteSession, actor: Actor, prompt_id: UUID) -> None:
 async def delete(session: WriteSession, actor: Actor, prompt_id: UUID, *, expected: int | None = None) -> None:
     """Soft: versions and evaluations stay, the name becomes free, and :func:`restore` undoes it."""
     row = await owned(session, actor, prompt_id)
-    _check_version(row, expected)
+    Stale.check(expected, row.row_version)
     await _set(session, prompt_id, {"deleted_at": clock.now()})
     await unindex(session, prompt_id)
     touched(session, actor, prompt_id, row.name)
@@ -241,11 +241,6 @@ async def restore(session: WriteSession, actor: Actor, prompt_id: UUID) -> None:
     await reindex(session, actor, prompt_id)
     touched(session, actor, prompt_id, row.name)
     audit.record(session, actor, "prompt_restored", "prompt", prompt_id, {"name": row.name})
-
-
-def _check_version(row: Any, expected: int | None) -> None:
-    if expected is not None and expected != row.row_version:
-        raise Stale(f"You changed version {expected} of this prompt, but it is at {row.row_version}. Read it again.")
 
 
 def checked_status(status: str) -> None:

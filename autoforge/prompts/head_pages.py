@@ -24,6 +24,7 @@ from autoforge.web.deps import Db
 from autoforge.web.forms import PageId, Posted, errors_by_field, whole
 from autoforge.web.html import page, seen
 from autoforge.web.links import Links
+from autoforge.web.paging import pager
 from autoforge.web.responses import budget
 
 router = APIRouter(prefix="/w/{workspace}/prompts/{prompt_id}")
@@ -58,7 +59,7 @@ async def _history(
         "versions": shown,
         "branches": [head for head in heads if head["kind"] == "branch"],
         "moves": moves,
-        "pager": {"next": following, "shown": len(shown), "total": str(prompt["versions"])},
+        "pager": pager(following, len(shown), str(prompt["versions"])),
         **{"typed": {}, "errors": {}, **forms},
     }
     return page(request, "prompts/versions.html", context, status=422 if context["errors"] else 200)

@@ -17,11 +17,11 @@ from autoforge.prompts import commands, folder_queries, page_forms, queries, ver
 from autoforge.prompts.commands import Draft
 from autoforge.prompts.queries import Listing
 from autoforge.prompts.schemas import PromptEdit
-from autoforge.web.conditional import check_version
 from autoforge.web.deps import Db
 from autoforge.web.forms import PageId, Posted, checked, whole
 from autoforge.web.html import page, seen
 from autoforge.web.links import Links
+from autoforge.web.paging import After, Words, pager
 from autoforge.web.responses import budget
 
 router = APIRouter(prefix="/w/{workspace}/prompts")
@@ -39,10 +39,10 @@ async def list_prompts(
     database: Db,
     actor: Who,
     q: Annotated[str, Query(max_length=1_000)] = "",
-    folder: Annotated[str, Query(max_length=200)] = "",
+    folder: Words = "",
     status: Status = "",
     sort: str = "-updated_at",
-    after: str | None = None,
+    after: After = None,
 ) -> Response:
     """All prompts, those of a folder, or what a search finds; folders are shown where one browses."""
     folder, words = folder.strip("/"), q.strip()
@@ -56,7 +56,7 @@ async def list_prompts(
     if status == "deleted":
         shown = [{**row, "status": "deleted"} for row in shown]
     about = {"prompts": shown, "folders": folders, "folder": folder, "filtered": not is_browsing or bool(folder)}
-    return page(request, "prompts/list.html", {**about, "pager": _pager(rows, following)})
+    return page(request, "prompts/list.html", {**about, "pager": pager(following, len(rows))})
 
 
 async def _with_snippets(session: ReadSession, rows: list[dict[str, Any]], words: str) -> list[dict[str, Any]]:
@@ -66,12 +66,8 @@ async def _with_snippets(session: ReadSession, rows: list[dict[str, Any]], words
     return [views.found(row, contents.get(row["id"]), words) for row in rows]
 
 
-def _pager(rows: list[dict[str, Any]], following: str | None) -> dict[str, Any]:
-    return {"next": following, "shown": len(rows), "total": None}
-
-
 @router.get("/new")
-async def new_prompt(request: Request, _actor: Who, folder: Annotated[str, Query(max_length=200)] = "") -> Response:
+async def new_prompt(request: Request, _actor: Who, folder: Words = "") -> Response:
     folder = folder.strip("/")
     return _new(request, page_forms.blank_values(name=f"{folder}/" if folder else ""), {})
 
@@ -188,4 +184,4 @@ async def restore_prompt(prompt_id: PageId, database: Db, actor: Who) -> Respons
 async def unchanged(session: Any, actor: Actor, prompt_id: UUID, fields: Mapping[str, str]) -> None:
     """Locks the prompt; Stale when it was changed since the page with this form was made."""
     row = await commands.owned(session, actor, prompt_id)
-    check_version(whole(fields, "row_version") if "row_version" in fields else None, row.row_version)
+    Stale.check(whole(fields, "row_version") if "row_version" in fields else None, row.row_version)

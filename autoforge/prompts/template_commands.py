@@ -91,7 +91,7 @@ async def edit(
 ) -> None:
     """Sets some of name, description, category, visibility and content."""
     row = await _owned(session, actor, template_id, deleted=False)
-    _check_version(row, expected)
+    Stale.check(expected, row.row_version)
     values = {key: changes[key] for key in ("name", "description", "category", "visibility") if key in changes}
     if "name" in values:
         values["name"] = parse_name(values["name"])
@@ -111,7 +111,7 @@ async def edit(
 async def delete(session: WriteSession, actor: Actor, template_id: UUID, expected: int | None = None) -> None:
     """Soft; :func:`restore` undoes it. Prompts made from the template stay as they are."""
     row = await _owned(session, actor, template_id, deleted=False)
-    _check_version(row, expected)
+    Stale.check(expected, row.row_version)
     await _set(session, template_id, {"deleted_at": clock.now()})
     _touched(session, actor)
     audit.record(session, actor, "template_deleted", "template", template_id, {"name": row.name})
@@ -148,11 +148,6 @@ async def _owned(session: WriteSession, actor: Actor, template_id: UUID, *, dele
 async def _set(session: WriteSession, template_id: UUID, values: Mapping[str, Any]) -> None:
     changed = {"is_sample": False, **values, "updated_at": clock.now(), "row_version": m.Template.row_version + 1}
     await session.execute(update(m.Template).where(m.Template.id == template_id).values(changed))
-
-
-def _check_version(row: Any, expected: int | None) -> None:
-    if expected is not None and expected != row.row_version:
-        raise Stale(f"You changed version {expected} of this template, but it is at {row.row_version}. Read it again.")
 
 
 def _check_visibility(visibility: str) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from autoforge.access import Actor
@@ -23,6 +23,7 @@ from autoforge.web.deps import Db
 from autoforge.web.forms import PageId, Posted, checked
 from autoforge.web.html import page, seen
 from autoforge.web.links import Links
+from autoforge.web.paging import After, Words, pager
 from autoforge.web.responses import budget
 
 router = APIRouter(prefix="/w/{workspace}")
@@ -36,9 +37,9 @@ async def list_templates(
     request: Request,
     database: Db,
     actor: Who,
-    category: Annotated[str, Query(max_length=200)] = "",
+    category: Words = "",
     sort: str = "",
-    after: str | None = None,
+    after: After = None,
 ) -> Response:
     order = sort if sort in ("-created_at", "-usage_count") else "-created_at"
     async with database.read() as session:
@@ -46,8 +47,12 @@ async def list_templates(
             session, actor.workspace_id, order, category or None, PER_PAGE, after
         )
         categories = await template_queries.categories(session, actor.workspace_id)
-    pager = {"next": following, "shown": len(rows), "total": None}
-    context = {"templates": rows, "categories": categories, "pager": pager, "filtered": bool(category or after)}
+    context = {
+        "templates": rows,
+        "categories": categories,
+        "pager": pager(following, len(rows)),
+        "filtered": bool(category or after),
+    }
     return page(request, "templates/list.html", context)
 
 

@@ -20,8 +20,7 @@ from autoforge.access.permissions import ROLES
 from autoforge.db import WriteSession, clock, named
 from autoforge.db import models as m
 from autoforge.db.ids import new_id
-from autoforge.errors import BadInput, Conflict, Forbidden, NotFound
-from autoforge.web.conditional import check_version
+from autoforge.errors import BadInput, Conflict, Forbidden, NotFound, Stale
 
 LONGEST_ADDRESS = 254
 MOST_PROFILE = 20_000
@@ -128,7 +127,7 @@ async def edit(
         _needs_all_of_it(actor)
     await _keep_an_admin(session, user_id, losing=changes.get("role", "admin") != "admin")
     row = await locked(session, user_id)
-    check_version(expected, row.row_version)
+    Stale.check(expected, row.row_version)
     values = _checked(changes)
     try:
         async with session.begin_nested():
@@ -186,7 +185,7 @@ async def delete(session: WriteSession, actor: Actor, user_id: UUID, *, expected
     needs_admin(actor)
     await _keep_an_admin(session, user_id, losing=True)
     row = await locked(session, user_id)
-    check_version(expected, row.row_version)
+    Stale.check(expected, row.row_version)
     await _set(session, user_id, {"deleted_at": clock.now()})
     await _shut_out(session, user_id)
     audit.record(session, actor, "user_deleted", "user", user_id, {"email": row.email})

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from autoforge.access import Actor
@@ -18,6 +18,7 @@ from autoforge.web.deps import Db
 from autoforge.web.forms import PageId, Posted, errors_by_field
 from autoforge.web.html import page, seen
 from autoforge.web.links import Links
+from autoforge.web.paging import After, Words, pager
 from autoforge.web.responses import budget
 
 router = APIRouter()
@@ -30,8 +31,8 @@ async def list_members(
     request: Request,
     database: Db,
     actor: Who,
-    q: Annotated[str, Query(max_length=200)] = "",
-    after: str | None = None,
+    q: Words = "",
+    after: After = None,
 ) -> Response:
     return await _members(request, database, actor, q=q, after=after)
 
@@ -54,7 +55,7 @@ async def _members(
         invited = await workspace_queries.invitations(session, actor.workspace_id) if manages else []
     context: dict[str, Any] = {"place": place, "members": people, "invitations": invited, "manages": manages}
     context |= {"me": actor.user_id, "link": link, "values": values or {}, "errors": _errors(error)}
-    context["pager"] = {"next": following, "shown": len(people), "total": None}
+    context["pager"] = pager(following, len(people))
     return page(request, "people/members.html", context, status=200 if error is None else error.status)
 
 

@@ -15,6 +15,11 @@ from autoforge.web.responses import json_response
 MOST = 200
 
 
+After = Annotated[str | None, Query(max_length=4_000)]
+Words = Annotated[str, Query(max_length=200)]
+"""What the addresses of pages hold: the cursor of the page before, and what somebody typed or chose."""
+
+
 @dataclass(frozen=True, slots=True)
 class PageAsked:
     """How many rows, and after which cursor."""
@@ -40,3 +45,8 @@ def listing(request: Request, items: Sequence[Any], following: str | None) -> Re
         query = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
         headers["Link"] = f'<{request.url.path}?{urlencode([*query, ("after", following)])}>; rel="next"'
     return json_response({"items": items, "next": following}, headers=headers)
+
+
+def pager(following: str | None, shown: int, total: str | None = None) -> dict[str, Any]:
+    """What the foot of a list on a page says: how many rows it shows, of how many, and the way to the next page."""
+    return {"next": following, "shown": shown, "total": total}
