@@ -25,6 +25,7 @@ from autoforge.jobs import pages as job_pages
 from autoforge.jobs import routes as job_routes
 from autoforge.operations import pages as operation_pages
 from autoforge.operations import routes as operation_routes
+from autoforge.operations import service_routes
 from autoforge.operations import scraping
 from autoforge.operations.measuring import measured
 from autoforge.operations.opening import Opened, open_services
@@ -139,6 +140,7 @@ ROUTES = (
     analytics_routes,
     job_routes,
     operation_routes,
+    service_routes,
 )
 PAGES = (
     import_pages,

@@ -40,6 +40,7 @@ _AREAS = {
     "workspaces": "users",
     "people": "users",
     "settings": "users",
+    "operations": "server",
 }
 _KEY_IN_CACHE = cache_key(ACCESS, "")
 _KEY_SEEN = named(

@@ -73,6 +73,7 @@ class Shape:
             "key": self.key,
             "name": self.name,
             "sql": self.text[:LONGEST_SQL],
+            "example": self.sql[:LONGEST_SQL] if self.sql != self.text else "",
             "dialect": self.dialect,
             "count": self.count,
             "errors": self.errors,

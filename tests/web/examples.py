@@ -17,6 +17,7 @@ from sqlalchemy import Select, select
 
 from autoforge.db import ReadSession
 from autoforge.db import models as m
+from autoforge.telemetry.slow import SLOW
 from autoforge.web.openapi import OPEN, operations
 from tests.web.site import Site
 
@@ -110,6 +111,7 @@ async def _more(session: ReadSession, site: Site) -> dict[str, str]:
     """Examples that are no ids of a table with a workspace."""
     payload = await session.scalar(select(m.Job.payload).where(m.Job.task == "users.import"))
     found = {"key": json.loads(payload)["file"]} if payload else {}
+    found["shape"] = max(SLOW.shapes.values(), key=lambda shape: shape.seconds).key
     return found | {"user_id": str(site.owner.user_id), "workspace_id": str(site.owner.workspace_id), "slug": "main"}
 
 
