@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-Segment = tuple[float, float]
+Segment = tuple[float, float] | tuple[float, float, int]
+"""Requests a second (0: a closed loop), seconds, and how many requests of a closed loop at most."""
 
 
 class Load:
@@ -35,18 +36,20 @@ class Load:
 
     def run(self, *segments: Segment) -> dict[str, Any]:
         """``segments`` (see :meth:`bench.load.tally.Tally.summary`) and what the ``generator`` cost."""
-        self.tell(segments)
+        self.tell([(*one, 0)[:3] for one in segments])
         found: dict[str, Any] = self.hear()
         return found
 
     def run_beside(self, segments: Sequence[Segment], work: Any) -> dict[str, Any]:
-        """The same, while ``work`` is called in this thread."""
-        self.tell(segments)
+        """The same, while ``work`` is called in this thread; what it raises is raised after the segments."""
+        self.tell([(*one, 0)[:3] for one in segments])
         found: list[dict[str, Any]] = []
         hearing = threading.Thread(target=lambda: found.append(self.hear()))
         hearing.start()
-        work()
-        hearing.join()
+        try:
+            work()
+        finally:
+            hearing.join()
         return found[0]
 
 

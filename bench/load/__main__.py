@@ -1,7 +1,7 @@
 """The generator's process: one JSON line tells it what to ask of whom, each further line which segments to run.
 
-``{"host", "port", "connections", "patience", "facts": PATH | "requests": PATH}``, then ``[[rate, seconds], ...]`` as
-often as wanted; each is answered by one JSON line of figures.
+``{"host", "port", "connections", "patience", "facts": PATH | "requests": PATH}``, then ``[[rate, seconds, most], ...]``
+as often as wanted; each is answered by one JSON line of figures.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def main() -> None:
     gc.disable()
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
-        print(json.dumps(generator.run([(rate, seconds) for rate, seconds in json.loads(line)])), flush=True)
+        segments = [(rate, seconds, most) for rate, seconds, most in json.loads(line)]
+        print(json.dumps(generator.run(segments)), flush=True)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from bench.load.connection import Connection, Lost
 from bench.load.mix import Asked, Requests
 from bench.load.tally import Tally
 
-Segment = tuple[float, float]
-"""Requests a second (0: as many as the connections carry, a closed loop) and seconds."""
+Segment = tuple[float, float, int]
+"""Requests a second (0: as many as the connections carry, a closed loop), seconds, and how many at most (0: any)."""
 _BATCH = 50
 _now = time.perf_counter
 
@@ -44,12 +44,13 @@ class Generator:
         self._begins = [0.0] * len(segments)
         busy, began = time.process_time(), _now()
         until = began
-        for place, (rate, seconds) in enumerate(segments):
+        for place, (rate, seconds, most) in enumerate(segments):
             self._begins[place], until = until, until + seconds
             if rate > 0:
                 self._arrive(place, rate, until)
             else:
-                self._keep_busy(place, until)
+                self._keep_busy(place, until, most)
+                until = _now()
         self._drain()
         spent = _now() - began
         cost = {"seconds": spent, "cpu": time.process_time() - busy}
@@ -68,10 +69,12 @@ class Generator:
                 self._look_after_connections()
                 looked = now
 
-    def _keep_busy(self, place: int, until: float) -> None:
-        while (now := _now()) < until:
-            for _ in range(len(self._free)):
+    def _keep_busy(self, place: int, until: float, most: int) -> None:
+        made = 0
+        while (now := _now()) < until and (not most or made < most):
+            for _ in range(min(len(self._free), most - made if most else len(self._free))):
                 self._waiting.append((now, place, self._next()))
+                made += 1
             self._dispatch()
             self._receive(min(0.1, until - now))
 

@@ -34,16 +34,29 @@ class Requests(Protocol):
         ...
 
 
+COUNTER = "@@@@@@@@"
+"""Stands for the number of the request, eight digits, in fixed requests."""
+
+
 class Fixed:
-    """The same requests again and again, in order: ``{"name", "status", "marker", "requests": [base64]}`` per kind."""
+    """The same requests again and again, in order: ``{"name", "status", "marker", "requests": [base64]}`` per kind.
+
+    Where a request has :data:`COUNTER`, the first gets ``first`` (of the first kind), each further one the next number.
+    """
 
     def __init__(self, given: Sequence[dict[str, Any]]) -> None:
         self.kinds = [Kind(one["name"], one["name"], one["status"].encode(), one["marker"].encode()) for one in given]
         made = [[(place, base64.b64decode(each)) for each in one["requests"]] for place, one in enumerate(given)]
-        self._next = itertools.cycle([asked for some in made for asked in some])
+        every = [asked for some in made for asked in some]
+        self._next, self._numbers = itertools.cycle(every), itertools.count(given[0].get("first", 1))
+        self._is_numbered = any(COUNTER.encode() in request for _, request in every)
 
     def batch(self, size: int) -> list[Asked]:
-        return list(itertools.islice(self._next, size))
+        asked = list(itertools.islice(self._next, size))
+        if not self._is_numbered:
+            return asked
+        old = COUNTER.encode()
+        return [(kind, request.replace(old, b"%08d" % next(self._numbers))) for kind, request in asked]
 
 
 def http(method: str, path: str, key: str = "", body: Any = None, *, accept: str = "") -> bytes:
