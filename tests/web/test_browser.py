@@ -244,6 +244,78 @@ async def test_long_prompts_do_not_hang(page: Page, served: Served) -> None:
     await expect(page.locator(".diff ins").first).to_have_text("slow")
 
 
+COLLEAGUES = """Vorname;Nachname;Mail;Rolle
+Änne;Müller;anne@example.org;user
+José;Núñez;jose@example.org;wizard
+Alan;Turing;;user
+Ada;Lovelace;ada@example.org;manager
+Änne;Müller;anne@example.org;user
+"""
+
+
+async def upload(page: Page, served: Served, name: str, data: bytes) -> None:
+    """The first step of an import, and the second: what the columns are; most of it is guessed."""
+    await page.goto(f"{served.url}/w/main/people/import")
+    await page.get_by_label("File").set_input_files({"name": name, "mimeType": "text/csv", "buffer": data})
+    await page.get_by_role("button", name="Upload and look").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    await expect(page.get_by_label("E-mail address")).to_have_value("Mail")
+    await page.get_by_label("Role (optional)").fill("Rolle")
+    await page.get_by_role("button", name="Show the preview again").click()
+
+
+async def run_import(page: Page, button: str, *counts: str) -> None:
+    """Presses it, and waits until the page that follows the job says what came of it."""
+    await page.get_by_role("button", name=button).click()
+    await expect(page.get_by_role("link", name="Import another file")).to_be_visible(timeout=20_000)
+    await expect(page.locator(".stats dd")).to_have_text([re.compile(rf"^\s*{count}\b") for count in counts])
+
+
+async def downloaded(page: Page, role: Any, name: str) -> str:
+    async with page.expect_download() as coming:
+        await page.get_by_role(role, name=name).click()
+    return (await (await coming.value).path()).read_text("utf-8-sig")
+
+
+async def test_imports_colleagues_fixes_the_rest_and_hands_out_links(
+    page: Page, browser: Browser, served: Served
+) -> None:
+    messy = COLLEAGUES.encode("cp1252")
+    await upload(page, served, "colleagues.csv", messy)
+    await expect(page.locator(".lede")).to_have_text("Windows-1252, separated by semicolons, 4 columns, 5 rows")
+    await expect(page.get_by_text("'wizard' is no role; there are user, manager, admin.")).to_be_visible()
+    await run_import(page, "Try it, store nothing", "2", "0", "0", "3")
+    await page.get_by_role("link", name="Back to the columns, to import").click()
+    await run_import(page, "Import 5 rows", "2", "0", "0", "3")
+    report = await downloaded(page, "link", "Download the report")
+    assert "There is no e-mail address." in report
+    fixed = report.replace("wizard", "user").replace("Alan,Turing,,", "Alan,Turing,alan@example.org,")
+    await upload(page, served, "fixed.csv", fixed.encode())
+    await run_import(page, "Import 3 rows", "2", "0", "1", "0")  # the double is nobody new
+    await expect(page.get_by_text("Every row is imported.")).to_be_visible()
+    await upload(page, served, "colleagues.csv", messy)
+    await run_import(page, "Import 5 rows", "0", "0", "2", "3")
+    await page.goto(f"{served.url}/people")
+    await expect(page.locator(".row-link")).to_have_count(5)  # four, and the owner
+    await page.go_back()
+    await _comes_in_by(await downloaded(page, "button", "Make invitation links"), browser)
+
+
+async def _comes_in_by(links: str, browser: Browser) -> None:
+    rows = links.splitlines()
+    assert [row.rpartition(",")[0] for row in rows] == [
+        "name,email", "Änne Müller,anne@example.org", "Ada Lovelace,ada@example.org"
+    ]  # fmt: skip
+    context = await browser.new_context()
+    window = await context.new_page()
+    await window.goto(rows[2].rpartition(",")[2])
+    await expect(window.get_by_role("heading", name="Welcome to Main")).to_be_visible()
+    await window.get_by_label("Password").fill("analytical engine")
+    await window.get_by_role("button", name="Set the password").click()
+    await expect(window.locator(".side-foot")).to_contain_text("Ada Lovelace")
+    await context.close()
+
+
 async def test_samples_go_away_with_one_click(page: Page, served: Served) -> None:
     await page.goto(f"{served.url}/w/main")
     await page.get_by_role("button", name="Remove samples").click()
