@@ -18,6 +18,7 @@ from autoforge.db import Database
 from autoforge.errors import AutoforgeError, TooManyRequests, Unauthenticated
 from autoforge.web.deps import Db
 from autoforge.web.html import page, seen
+from autoforge.web.responses import budget
 from autoforge.web.text import storable
 
 router = APIRouter()
@@ -49,7 +50,7 @@ def is_secure(request: Request, gate: Gate) -> bool:
     return gate.secure_cookie or request.url.scheme == "https"
 
 
-@router.get("/sign-in")
+@router.get("/sign-in", openapi_extra=budget(0))
 async def sign_in_page(request: Request, next: Annotated[str, Query(max_length=2_000)] = "/") -> Response:
     return _form(request, 200, next=local_path(next))
 
@@ -130,7 +131,7 @@ async def sign_in_by_link(request: Request, database: Db, gate: TheGate, token: 
         return _form(request, 401, errors={"token": error.detail})
 
 
-@router.get("/welcome")
+@router.get("/welcome", openapi_extra=budget(0))
 async def welcome_page(request: Request) -> Response:
     """Where invitations and password resets lead; the token is in the fragment, and the page posts it."""
     return _welcome(request, 200)

@@ -125,7 +125,13 @@ async def list_audit(
     return listing(request, [audit_queries.shown(row) for row in found.rows], found.next)
 
 
-@router.get("/audit/export", tags=["audit"], summary="Export the audit log", response_class=StreamingResponse)
+@router.get(
+    "/audit/export",
+    tags=["audit"],
+    summary="Export the audit log",
+    response_class=StreamingResponse,
+    openapi_extra=budget(1),
+)
 async def export_audit(database: Db, actor: Who) -> Response:
     """The whole chain as JSON Lines, oldest first, with hashes; admins only, since it spans workspaces."""
     actor.needs("server:admin")

@@ -26,7 +26,7 @@ router = APIRouter()
 _RECENT = 8
 
 
-@router.get("/")
+@router.get("/", openapi_extra=budget(0))
 async def start(actor: Who) -> Response:
     return RedirectResponse(Links(actor.workspace_slug).overview, status_code=302)
 

@@ -159,12 +159,12 @@ async def roll_back(prompt_id: PageId, database: Db, actor: Who, fields: Posted)
     return seen(links.prompt(prompt_id), text, undo=back, undo_fields={"number": before, "branch": branch})
 
 
-@router.get("/labels")
-@router.get("/branches")
-@router.get("/rollback")
-@router.get("/render")
-@router.get("/rename")
-@router.get("/status")
+@router.get("/labels", openapi_extra=budget(0))
+@router.get("/branches", openapi_extra=budget(0))
+@router.get("/rollback", openapi_extra=budget(0))
+@router.get("/render", openapi_extra=budget(0))
+@router.get("/rename", openapi_extra=budget(0))
+@router.get("/status", openapi_extra=budget(0))
 async def form_address(prompt_id: PageId, request: Request, actor: Who) -> Response:
     """The address of a form's answer, opened by hand or sent to a colleague, leads to the page with the form."""
     pages = {"labels": "versions", "branches": "versions", "rename": "settings", "status": "settings"}

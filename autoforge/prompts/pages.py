@@ -66,7 +66,7 @@ async def _with_snippets(session: ReadSession, rows: list[dict[str, Any]], words
     return [views.found(row, contents.get(row["id"]), words) for row in rows]
 
 
-@router.get("/new")
+@router.get("/new", openapi_extra=budget(0))
 async def new_prompt(request: Request, _actor: Who, folder: Words = "") -> Response:
     folder = folder.strip("/")
     return _new(request, page_forms.blank_values(name=f"{folder}/" if folder else ""), {})

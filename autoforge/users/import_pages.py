@@ -41,7 +41,7 @@ FIELDS = ("email", "name", "role", "is_active")
 _Text = Annotated[str, Query(max_length=2_000)]
 
 
-@router.get("")
+@router.get("", openapi_extra=budget(0))
 async def choose_file(request: Request, actor: Who) -> Response:
     actor.needs("users:admin")
     return page(request, "people/import.html", {"errors": {}})
@@ -130,7 +130,7 @@ async def make_links(
     return StreamingResponse(body, media_type="text/csv; charset=utf-8", headers=headers)
 
 
-@router.get("/{key}")
+@router.get("/{key}", openapi_extra=budget(0))
 async def choose_columns(
     key: str,
     request: Request,

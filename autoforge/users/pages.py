@@ -58,7 +58,7 @@ async def _figures(services: Services) -> dict[str, int]:
     return await services.cache.get_or_load(cache_key("user statistics"), Kind.STATISTICS, (USERS,), load)
 
 
-@router.get("/new")
+@router.get("/new", openapi_extra=budget(0))
 async def new_person(request: Request, _actor: Admin) -> Response:
     return _new(request, {"role": "user"}, {})
 

@@ -129,7 +129,7 @@ async def rename(request: Request, database: Db, actor: Who, fields: Posted) -> 
     return seen(Links(actor.workspace_slug).members(), "The workspace is renamed.")
 
 
-@router.get("/workspaces/new")
+@router.get("/workspaces/new", openapi_extra=budget(0))
 async def new_workspace(request: Request, _actor: Myself) -> Response:
     return _new(request, {}, {})
 
