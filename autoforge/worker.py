@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from autoforge.errors import BadInput
 from autoforge.operations.measuring import measured
 from autoforge.operations.opening import open_services
+from autoforge.operations.watching import watched
 from autoforge.operations.working import running_jobs
 from autoforge.queue import REGISTRY
 from autoforge.settings import Settings
@@ -25,7 +26,7 @@ async def work(
     asked_to_end = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, asked_to_end.set)
-    async with open_services(settings) as services, measured(services):
+    async with open_services(settings) as services, measured(services), watched(services, "worker"):
         async with running_jobs(services, queues=queues or None) as pool:
             ready(pool.name)
             await asked_to_end.wait()
