@@ -14,7 +14,7 @@ import structlog
 from starlette.types import Message, Scope, Send
 
 from autoforge.db.trace import StatementCount
-from autoforge.telemetry import levels, logs, metrics
+from autoforge.telemetry import families, levels, logs, metrics
 from autoforge.web import compression
 from autoforge.web.rendering import CONTENT_SECURITY_POLICY
 
@@ -145,6 +145,7 @@ class Exchange:
         if allowed is not None and self.statements.count > allowed:
             count = self._of_the_route()
             if count > allowed:
+                metrics.add(families.OVER_BUDGET, route_of(self._scope))
                 about = self._about() | {"statements": count, "milliseconds": round(spent * 1_000, 1)}
                 log.warning("query budget exceeded", budget=allowed, **about)
 
