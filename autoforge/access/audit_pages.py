@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -18,6 +19,8 @@ from autoforge.web.responses import budget
 router = APIRouter(prefix="/w/{workspace}/audit")
 
 PER_PAGE = 50
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")
 
 
 @router.get("", openapi_extra=budget(2))
@@ -50,4 +53,12 @@ def _text(value: Any) -> str:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ", ".join(map(_brief, value)) if isinstance(value, list) else _brief(value)
+
+
+def _brief(value: Any) -> str:
+    """Ids by their end, as subjects are, and moments to the minute; the export has them whole."""
+    text = str(value)
+    if _ID.fullmatch(text):
+        return text[-6:]
+    return text[:16].replace("T", " ") if _MOMENT.fullmatch(text) else text
