@@ -26,7 +26,11 @@ async def work(
     asked_to_end = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, asked_to_end.set)
-    async with open_services(settings) as services, measured(services), watched(services, "worker"):
-        async with running_jobs(services, queues=queues or None) as pool:
-            ready(pool.name)
-            await asked_to_end.wait()
+    async with (
+        open_services(settings) as services,
+        measured(services),
+        watched(services, "worker"),
+        running_jobs(services, queues=queues or None) as pool,
+    ):
+        ready(pool.name)
+        await asked_to_end.wait()
