@@ -25,8 +25,7 @@ from autoforge.jobs import pages as job_pages
 from autoforge.jobs import routes as job_routes
 from autoforge.operations import pages as operation_pages
 from autoforge.operations import routes as operation_routes
-from autoforge.operations import service_routes
-from autoforge.operations import scraping
+from autoforge.operations import scraping, service_routes
 from autoforge.operations.measuring import measured
 from autoforge.operations.opening import Opened, open_services
 from autoforge.operations.watching import watched
@@ -47,7 +46,7 @@ from autoforge.users import (
 )
 from autoforge.users import pages as user_pages
 from autoforge.users import routes as user_routes
-from autoforge.web import idempotency, openapi, problems
+from autoforge.web import directory, idempotency, openapi, problems
 from autoforge.web.assets import Assets
 from autoforge.web.closing import noticing_the_end
 from autoforge.web.middleware import Edge
@@ -108,6 +107,7 @@ def create(settings: Settings | None = None) -> Product:
         part.install(made)
     _include(made)
     made.mount("/static", Assets(STATIC), name="static")
+    directory.install(made)
     return made
 
 
