@@ -6,7 +6,6 @@ What the machine lacks is skipped with its reason, and the last lines of the run
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import shutil
@@ -21,21 +20,27 @@ from uuid import uuid4
 import pytest
 
 from tests import servers
+from tests.suite_plans import SuitePlans
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
     from autoforge.db import Database
-    from tests.plan_check import Issued
 
 CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 CHROMIUM += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--plans", action="store_true", help="explain what this run issues, as is done after a full one")
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """The settings of whoever runs the tests must not reach them: a database named there is no place to test on."""
     for name in [name for name in os.environ if name.startswith("AUTOFORGE_") and "_TEST_" not in name]:
         del os.environ[name]
+    if not hasattr(config, "workerinput"):  # not in the workers of pytest-xdist
+        config.pluginmanager.register(SuitePlans(config))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -92,32 +97,18 @@ def redis_url() -> Iterator[str]:
     yield from _server("AUTOFORGE_TEST_REDIS", servers.redis())
 
 
-def _on_postgres(url: str, statement: str) -> None:
-    """Runs one statement outside of any transaction, as CREATE DATABASE needs it."""
-    import asyncpg
-
-    async def run() -> None:
-        connection = await asyncpg.connect(url)
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    asyncio.run(run())
-
-
 @pytest.fixture(scope="session")
 def postgres_template(postgres_url: str) -> Iterator[str]:
     """The name of a migrated, empty database to clone; the migrations run once per session."""
     from autoforge.db.migrate import upgrade
 
     name = f"autoforge_template_{uuid4().hex[:12]}"
-    _on_postgres(postgres_url, f"CREATE DATABASE {name} TEMPLATE template0")
+    servers.on_postgres(postgres_url, f"CREATE DATABASE {name} TEMPLATE template0")
     try:
-        upgrade(_naming(postgres_url, name))
+        upgrade(servers.naming(postgres_url, name))
         yield name
     finally:
-        _on_postgres(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+        servers.on_postgres(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
@@ -128,10 +119,6 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "template.db"
     upgrade(f"sqlite:///{path}")
     return path
-
-
-def _naming(url: str, database: str) -> str:
-    return urlsplit(url)._replace(path=f"/{database}").geturl()
 
 
 @pytest.fixture
@@ -146,9 +133,9 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 def postgres_database_url(postgres_url: str, postgres_template: str) -> Iterator[str]:
     """A fresh, migrated PostgreSQL database, dropped after the test."""
     name = f"autoforge_test_{uuid4().hex[:12]}"
-    _on_postgres(postgres_url, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
-    yield _naming(postgres_url, name)
-    _on_postgres(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+    servers.on_postgres(postgres_url, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+    yield servers.naming(postgres_url, name)
+    servers.on_postgres(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -165,25 +152,8 @@ def database_url(dialect: str, request: pytest.FixtureRequest) -> str:
     return url
 
 
-@pytest.fixture(scope="session")
-def issued() -> Iterator[Issued]:
-    """What the product issued so far in this run; ``tests/test_plans_of_the_suite.py`` explains it at the end."""
-    from autoforge.db.trace import add_hook
-    from tests.plan_check import Issued
-
-    seen = Issued()
-    take_away = add_hook(seen)
-    yield seen
-    take_away()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The test of all statements comes after the tests that issue them."""
-    items.sort(key=lambda item: item.path.name == "test_plans_of_the_suite.py")
-
-
 @pytest.fixture
-async def database(database_url: str, issued: Issued) -> AsyncIterator[Database]:
+async def database(database_url: str) -> AsyncIterator[Database]:
     """An open :class:`Database` on a fresh, migrated database of each dialect."""
     from autoforge.db import Database
     from autoforge.settings import DatabaseSettings

@@ -1,59 +1,68 @@
-"""The statements that the tests made the product issue, and a database so full that plans mean something."""
+"""A database so full that plans mean something, and what the plans of statements on it are."""
 
 from __future__ import annotations
 
 import random
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, Column, Float, Integer, LargeBinary, Table, UniqueConstraint, insert
+from sqlalchemy import Boolean, Column, Float, Integer, LargeBinary, Table, UniqueConstraint, insert, text
 
-from autoforge.db import Database, clock
+from autoforge.db import Database, clock, plans
 from autoforge.db.ids import new_id
 from autoforge.db.models.base import Base
-from autoforge.db.plans import EXPLAINABLE
-from autoforge.db.trace import Statement
 from autoforge.db.types import Id, Instant
+from autoforge.settings import DatabaseSettings
 from tests import make
+from tests.db.allowed_plans import ALLOWED
+from tests.issued import Issued
 
 ROWS = 3_000
 SMALL = {"audit_head", "leases", "schedules"}
 """Tables that hold a handful of rows however long the product runs."""
 
 
-@dataclass(slots=True)
-class Issued:
-    """A trace hook: one example of each SQL that code of the product, and not a test itself, has issued."""
-
-    examples: dict[tuple[str, str], Statement] = field(default_factory=dict)
-
-    def __call__(self, ran: Statement) -> None:
-        key = (ran.dialect, ran.sql)
-        if key in self.examples or ran.error is not None or not EXPLAINABLE.match(ran.sql):
-            return
-        if _is_of_the_product():
-            self.examples[key] = ran
+AVOIDED = ("seqscan", "sort", "incremental_sort", "hashjoin", "mergejoin", "bitmapscan", "hashagg")
+"""Few rows are sorted faster than they are looked up: PostgreSQL is asked for the plan that it takes for many."""
 
 
-def _is_of_the_product() -> bool:
-    """The one who called the session: the first frame outside of the database room that is ours."""
-    frame = sys._getframe(2)
-    while frame is not None:
-        name = frame.f_code.co_filename.replace("\\", "/")
-        if "/tests/" in name:
-            return False
-        if "/autoforge/" in name and "/autoforge/db/" not in name:
-            return True
-        frame = frame.f_back  # type: ignore[assignment]
-    return False
+async def wrong_plans(url: str, statements: Sequence[Issued]) -> list[str]:
+    """A line for each statement that scans or sorts a growing table with no reason, or cannot be explained."""
+    wrong = []
+    async with await Database.open(DatabaseSettings(url=url)) as database:
+        for one in statements:
+            try:
+                found = plans.unexpected(await _findings(database, one), ALLOWED)
+            except Exception as error:
+                said = str(error).partition("\n")[0]
+                wrong.append(f"{one.name}: cannot be explained: {said} ({one.line})\n    {_one_line(one.sql)}")
+                continue
+            what = sorted({f"{finding.what} {finding.table} ({finding.detail})" for finding in found})
+            wrong += [f"{one.name}: {', '.join(what)} ({one.line})\n    {_one_line(one.sql)}"] if what else []
+    return wrong
 
 
-async def fill(database: Database) -> None:
+async def _findings(database: Database, one: Issued) -> list[plans.Finding]:
+    async with database.read() as session:
+        if session.dialect == "postgresql":
+            for name in AVOIDED:
+                await session.execute(text(f"SET LOCAL enable_{name} = off"))
+        return await plans.findings(session, one.name, one.sql, one.bound)
+
+
+def _one_line(sql: str) -> str:
+    return " ".join(sql.split())[:600]
+
+
+async def fill(url: str) -> None:
     """Some thousand rows in every table, and statistics. Keys lead to rows that exist; the rest is arbitrary."""
+    async with await Database.open(DatabaseSettings(url=url)) as database:
+        await _fill(database)
+
+
+async def _fill(database: Database) -> None:
     chance = random.Random(1)
     keys: dict[Column[Any], list[Any]] = {}
     for table in Base.metadata.sorted_tables:

@@ -6,6 +6,7 @@ the run itself be killed, Linux tells the server to stop (``setpriv --pdeathsig`
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import os
 import re
@@ -188,6 +189,25 @@ def _speaks_postgres(port: int) -> bool:
         return False
 
 
+def on_postgres(url: str, statement: str) -> None:
+    """Runs one statement outside of any transaction, as CREATE DATABASE needs it."""
+    import asyncpg
+
+    async def run() -> None:
+        connection = await asyncpg.connect(url)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    asyncio.run(run())
+
+
+def naming(url: str, database: str) -> str:
+    """The URL of another database on the same server."""
+    return urlsplit(url)._replace(path=f"/{database}").geturl()
+
+
 @contextmanager
 def redis() -> Iterator[str]:
     """A Redis server that keeps nothing; gives its URL."""
@@ -228,7 +248,7 @@ def serve(data: Path, *arguments: str, sign_in: bool = False) -> Iterator[Served
     with _folder("serve") as folder:
         main = "import sys; from autoforge.cli import main; sys.argv[0] = 'autoforge'; sys.exit(main())"
         command = [sys.executable, "-c", main, "serve", "--port", str(port), "--data", str(data), *arguments]
-        environment = {"AUTOFORGE_SIGN_IN": str(sign_in), **os.environ, "PYTHONPATH": str(ROOT)}
+        environment = {"AUTOFORGE_SIGN_IN": str(sign_in), **os.environ}
         with child(command, folder, lambda: answers_http(port), env=environment) as log:
             link = re.search(r"http\S+#token=\S+", log.read_text(errors="replace"))
             yield Served(f"http://127.0.0.1:{port}", data, log, link[0] if link else "")

@@ -113,7 +113,7 @@ async def end_where(session: WriteSession, which: Any) -> int:
     """Ends the open sessions that ``which`` chooses; how many there were."""
     ended = update(m.SignInSession).where(which, m.SignInSession.ended_at.is_(None)).values(ended_at=clock.now())
     session.touch(ACCESS)
-    return (await session.execute(ended)).rowcount
+    return (await session.execute(named("access.end_sessions", ended))).rowcount
 
 
 async def make_link(
@@ -166,16 +166,22 @@ async def set_password(
     """A new password ends all other sessions of the person, and their unused links; ``keep`` is the one that stays."""
     values = {"password_hash": hashed, "updated_at": clock.now(), "row_version": m.User.row_version + 1}
     await session.execute(update(m.User).where(m.User.id == user_id).values(values))
-    await end_links(session, user_id)
+    await end_links(session, [user_id])
     others = m.SignInSession.user_id == user_id
     await end_where(session, others if keep is None else others & (m.SignInSession.id != keep))
     audit.record(session, by, "password_changed", "user", user_id)
 
 
-async def end_links(session: WriteSession, user_id: UUID) -> None:
-    """Unused links that would let somebody in as this person work no more."""
-    links = update(m.OneTimeLink).where(m.OneTimeLink.user_id == user_id, m.OneTimeLink.used_at.is_(None))
-    await session.execute(links.values(used_at=clock.now()))
+async def end_links(session: WriteSession, user_ids: Sequence[UUID]) -> None:
+    """Unused links that would let somebody in as one of these people work no more."""
+    links = update(m.OneTimeLink).where(m.OneTimeLink.user_id.in_(user_ids), m.OneTimeLink.used_at.is_(None))
+    await session.execute(named("access.end_links", links).values(used_at=clock.now()))
+
+
+async def shut_out(session: WriteSession, user_ids: Sequence[UUID]) -> None:
+    """Ends the sessions of these people, and the links that would let them in."""
+    await end_where(session, m.SignInSession.user_id.in_(user_ids))
+    await end_links(session, user_ids)
 
 
 async def make_key(

@@ -229,4 +229,5 @@ async def _copy(session: WriteSession, shape: _Shape, values: list[tuple[Any, ..
 def _traced(session: WriteSession, sql: str, values: list[tuple[Any, ...]], rows: int, started: float) -> None:
     if trace.watched():
         seconds = time.perf_counter() - started
-        trace.record(trace.Statement(text(sql), session.dialect, seconds, rows, None, sql, values[0]))
+        first = values[0] if session.dialect == "sqlite" else tuple([value] for value in values[0])
+        trace.record(trace.Statement(text(sql), session.dialect, seconds, rows, None, sql, first))

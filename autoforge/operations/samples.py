@@ -139,15 +139,17 @@ async def remove_samples(database: Database, actor: Actor) -> int:
 
 def _deleted(table: Any) -> Any:
     sample = (table.workspace_id == bindparam("of_workspace")) & table.is_sample & table.deleted_at.is_(None)
-    return update(table).where(sample).values(deleted_at=bindparam("moment"), row_version=table.row_version + 1)
+    removed = update(table).where(sample).values(deleted_at=bindparam("moment"), row_version=table.row_version + 1)
+    return named(f"samples.remove_{table.__tablename__}", removed)
 
 
 def _unindexed(dialect: str) -> Any:
     key, true = ("rowid", "1") if dialect == "sqlite" else ("seq", "true")
-    return text(
+    removed = text(
         f"DELETE FROM prompt_search WHERE {key} IN (SELECT seq FROM prompts"
         f" WHERE workspace_id = :workspace_id AND is_sample = {true} AND deleted_at IS NULL)"
     )
+    return named("samples.remove_from_search", removed)
 
 
 def _bound(dialect: str, workspace_id: UUID) -> dict[str, Any]:

@@ -6,13 +6,14 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import bindparam, literal, or_, select, union_all
 
 from autoforge.db import ReadSession, named
 from autoforge.db import models as m
 from autoforge.db.keyset import KeysetUnion
 from autoforge.errors import NotFound
 
+MOST_CATEGORIES = 200
 _COLUMNS = (
     m.Template.id,
     m.Template.name,
@@ -34,16 +35,28 @@ _ONE = named(
     ),
     bounded=True,
 )
+_VISIBLE = (
+    (m.Template.workspace_id == bindparam("workspace_id")) & (m.Template.visibility == "private"),
+    m.Template.visibility == "public",
+)
+"""What a workspace sees, in two halves that have indexes of their own."""
+
+
+def _categories_of(name: str, visible: Any) -> Any:
+    """The categories in order, from one to the next in the index, however many templates are in each."""
+    used = select(m.Template.category).where(visible, m.Template.deleted_at.is_(None))
+    used = used.order_by(m.Template.category).limit(1)
+    first = used.where(m.Template.category > "").scalar_subquery()
+    steps = select(first.label("category"), literal(1).label("step")).cte(name, recursive=True)
+    following = used.where(m.Template.category > steps.c.category).correlate(steps).scalar_subquery()
+    goes_on = steps.c.category.is_not(None) & (steps.c.step < MOST_CATEGORIES)
+    steps = steps.union_all(select(following, steps.c.step + 1).where(goes_on))
+    return select(steps.c.category).where(steps.c.category.is_not(None))
+
+
 _CATEGORIES = named(
     "templates.categories",
-    select(m.Template.category)
-    .where(
-        m.Template.deleted_at.is_(None),
-        or_(m.Template.workspace_id == bindparam("workspace_id"), m.Template.visibility == "public"),
-    )
-    .distinct()
-    .order_by(m.Template.category)
-    .limit(200),
+    union_all(*(_categories_of(name, visible) for name, visible in zip(("own", "public"), _VISIBLE, strict=True))),
 )
 
 
@@ -51,10 +64,7 @@ _CATEGORIES = named(
 def _listing(sort: str, by_category: bool) -> KeysetUnion:
     """Private ones of the workspace and public ones of everybody, each in the order of its own index, merged."""
     halves: list[Any] = []
-    for visible in (
-        (m.Template.visibility == "private") & (m.Template.workspace_id == bindparam("workspace_id")),
-        m.Template.visibility == "public",
-    ):
+    for visible in _VISIBLE:
         half = select(*_COLUMNS).where(visible, m.Template.deleted_at.is_(None))
         halves.append(half.where(m.Template.category == bindparam("category")) if by_category else half)
     return KeysetUnion("templates.page", halves, key="id", sort=sort)
@@ -78,9 +88,9 @@ async def one(session: ReadSession, workspace_id: UUID, template_id: UUID) -> di
 
 
 async def categories(session: ReadSession, workspace_id: UUID) -> list[str]:
-    """The names of the categories in use, for the filter; cached with the lists."""
+    """The names of the categories in use, in order, for the filter; at most MOST_CATEGORIES."""
     rows = await session.all(_CATEGORIES, {"workspace_id": workspace_id})
-    return [row.category for row in rows if row.category]
+    return sorted({row.category for row in rows})[:MOST_CATEGORIES]
 
 
 def _item(row: Any) -> dict[str, Any]:

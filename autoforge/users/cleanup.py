@@ -15,17 +15,15 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Row, Select, bindparam, exists, func, select, update
 
-from autoforge.access import Actor, audit
+from autoforge.access import Actor, audit, sessions
 from autoforge.access.commands import FIRST_WORKSPACE
 from autoforge.access.members import USERS
 from autoforge.access.queries import first_admin
-from autoforge.access.sessions import ACCESS
 from autoforge.db import Database, ReadSession, WriteSession, bulk, clock, named
 from autoforge.db import models as m
 from autoforge.db.keyset import KeysetQuery, Page
 from autoforge.db.types import Instant
 from autoforge.errors import BadInput, Conflict, NotFound
-from autoforge.users.importing import shut_out
 
 TASK, UNDO = "users.cleanup", "users.cleanup_undo"
 BATCH = 500
@@ -138,8 +136,8 @@ async def remove(session: WriteSession, by: Actor | audit.Person | None, label: 
     if page.rows:
         ids = [row.id for row in page.rows]
         await bulk.soft_delete_many(session, m.User, ids, at=position.moment)
-        await shut_out(session, ids)
-        session.touch(USERS, ACCESS)
+        await sessions.shut_out(session, ids)
+        session.touch(USERS, sessions.ACCESS)
     for row in page.rows:
         seen = (row.last_login_at or row.created_at).isoformat()
         audit.record(session, by, "user_deleted", "user", row.id, {"inactive_since": seen, "cleanup": label})
@@ -160,7 +158,7 @@ async def restore(
     restored = [row.id for row in await session.all(_RESTORE, asked)] if ids else []
     for user_id in restored:
         audit.record(session, by, "user_restored", "user", user_id, {"cleanup": label})
-    session.touch(USERS, ACCESS)
+    session.touch(USERS, sessions.ACCESS)
     return len(restored), len(ids) - len(restored), page.next
 
 

@@ -125,9 +125,7 @@ async def edit(
     needs_admin(actor)
     if {"role", "email"} & changes.keys():
         _needs_all_of_it(actor)
-    await _keep_an_admin(session, user_id, losing=changes.get("role", "admin") != "admin")
-    row = await locked(session, user_id)
-    Stale.check(expected, row.row_version)
+    row = await _to_change(session, user_id, expected, losing=changes.get("role", "admin") != "admin")
     values = _checked(changes)
     try:
         async with session.begin_nested():
@@ -147,13 +145,19 @@ def _checked(changes: Mapping[str, Any]) -> dict[str, Any]:
     return {key: check(changes[key]) for key, check in checks.items() if key in changes}
 
 
-async def _keep_an_admin(session: WriteSession, user_id: UUID, *, losing: bool) -> None:
-    """Conflict when this person is the last active admin. Admins are locked before the person is."""
-    if not losing:
-        return
-    admins = [row.id for row in await session.all(_ADMINS)]
-    if admins == [user_id]:
+async def active_admins(session: WriteSession) -> set[UUID]:
+    """Who they are; locked until the transaction ends."""
+    return {row.id for row in await session.all(_ADMINS)}
+
+
+async def _to_change(session: WriteSession, user_id: UUID, expected: int | None, *, losing: bool) -> Any:
+    """The locked row. Conflict when the last active admin would be lost; admins are locked before the person is."""
+    admins = await active_admins(session) if losing else set()
+    row = await locked(session, user_id)
+    Stale.check(expected, row.row_version)
+    if admins == {user_id}:
         raise Conflict("This is the last active admin. Make somebody else an admin first.")
+    return row
 
 
 async def _set(session: WriteSession, user_id: UUID, values: Mapping[str, Any]) -> None:
@@ -165,29 +169,21 @@ async def _set(session: WriteSession, user_id: UUID, values: Mapping[str, Any]) 
 async def set_active(session: WriteSession, actor: Actor, user_id: UUID, active: bool) -> None:
     """Out of everything (sessions, keys, streams) within two seconds; or in again, with keys as they were."""
     needs_admin(actor)
-    await _keep_an_admin(session, user_id, losing=not active)
-    row = await locked(session, user_id)
+    row = await _to_change(session, user_id, None, losing=not active)
     if row.is_active == active:
         return
     await _set(session, user_id, {"is_active": active})
     if not active:
-        await _shut_out(session, user_id)
+        await sessions.shut_out(session, [user_id])
     audit.record(session, actor, "user_activated" if active else "user_deactivated", "user", user_id)
-
-
-async def _shut_out(session: WriteSession, user_id: UUID) -> None:
-    await sessions.end_all_of(session, user_id)
-    await sessions.end_links(session, user_id)
 
 
 async def delete(session: WriteSession, actor: Actor, user_id: UUID, *, expected: int | None = None) -> None:
     """Soft: what they made stays, the address becomes free, their keys stop; :func:`restore` undoes it."""
     needs_admin(actor)
-    await _keep_an_admin(session, user_id, losing=True)
-    row = await locked(session, user_id)
-    Stale.check(expected, row.row_version)
+    row = await _to_change(session, user_id, expected, losing=True)
     await _set(session, user_id, {"deleted_at": clock.now()})
-    await _shut_out(session, user_id)
+    await sessions.shut_out(session, [user_id])
     audit.record(session, actor, "user_deleted", "user", user_id, {"email": row.email})
 
 
@@ -217,7 +213,7 @@ async def hand_link(session: WriteSession, secret: bytes, actor: Actor, user_id:
     row = await locked(session, user_id)
     if not row.is_active:
         raise Conflict("This person is deactivated. Activate them first.")
-    await sessions.end_links(session, user_id)
+    await sessions.end_links(session, [user_id])
     audit.record(session, actor, "password_link_made", "user", user_id)
     return await sessions.make_link(
         session, secret, "password_reset", user_id=user_id, email=row.email, created_by=actor.user_id

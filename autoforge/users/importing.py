@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, bindparam, select, text, update
+from sqlalchemy import Row, bindparam, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -26,6 +26,7 @@ from autoforge.db import Database, WriteSession, bulk, clock, named
 from autoforge.db import models as m
 from autoforge.db.ids import new_id
 from autoforge.errors import BadInput
+from autoforge.users.commands import active_admins
 from autoforge.users.import_rows import ROLES, Checked, Draft, Fault, RowReader
 
 BATCH = 1_000
@@ -58,13 +59,6 @@ _KNOWN = named(
 )
 # The table grows so fast by an import that the plan of its first batches, a scan of few rows, would ruin later ones.
 _PLAN_ANEW = named("users.import_plan", text("SET LOCAL plan_cache_mode = force_custom_plan"))
-_ADMINS = named(
-    "users.active_admins",
-    select(m.User.id)
-    .where(m.User.role == "admin", m.User.is_active, m.User.deleted_at.is_(None))
-    .order_by(m.User.id)
-    .with_for_update(),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +302,7 @@ class _Batch:
 
     async def _active_admins(self) -> set[UUID]:
         if self._admins is None:
-            self._admins = {row.id for row in await self._session.all(_ADMINS)}
+            self._admins = await active_admins(self._session)
         return self._admins
 
     def _collect(self, row: Row[Any], wanted: dict[str, Any], changed: set[str]) -> None:
@@ -333,19 +327,12 @@ class _Batch:
             rows = [self._membership(user_id, "user") for user_id in self._join]
             await self._session.execute(make(m.Membership).on_conflict_do_nothing(), rows)
         if self._leaving:
-            await shut_out(self._session, self._leaving)
+            await sessions.shut_out(self._session, self._leaving)
         self._session.touch(USERS, ACCESS)
 
     def _tell(self, action: str, user_id: UUID, detail: dict[str, Any]) -> None:
         if not self._options.dry_run:
             audit.record(self._session, self._actor, action, "user", user_id, {**detail, "by": "import"})
-
-
-async def shut_out(session: WriteSession, user_ids: Sequence[UUID]) -> None:
-    """Ends the sessions of these people, and the links that would let them in."""
-    await sessions.end_where(session, m.SignInSession.user_id.in_(user_ids))
-    links = update(m.OneTimeLink).where(m.OneTimeLink.user_id.in_(user_ids), m.OneTimeLink.used_at.is_(None))
-    await session.execute(links.values(used_at=clock.now()))
 
 
 def _profile(profile: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import select, union, update
 
 from autoforge.access import Actor, audit, members, sessions
-from autoforge.db import WriteSession, clock
+from autoforge.db import WriteSession, clock, named
 from autoforge.db import models as m
 from autoforge.errors import BadInput, NotFound
 from autoforge.users.commands import locked, needs_admin
@@ -54,14 +54,15 @@ async def _exists(session: WriteSession, user_id: UUID) -> None:
 async def _places(session: WriteSession, user_id: UUID) -> list[UUID]:
     """The workspaces where they own something."""
     owned = [select(place).where(owner == user_id) for _, owner, place in _OWNED.values()]
-    return [row[0] for row in await session.all(union(*owned))]
+    return [row[0] for row in await session.all(named("users.owned_places", union(*owned)))]
 
 
 async def _hand_over(session: WriteSession, kind: str, leaver_id: UUID, heir_id: UUID) -> int:
     table, owner, _ = _OWNED[kind]
-    return (await session.execute(update(table).where(owner == leaver_id).values({owner.key: heir_id}))).rowcount
+    handed = update(table).where(owner == leaver_id).values({owner.key: heir_id})
+    return (await session.execute(named(f"users.hand_over_{kind}", handed))).rowcount
 
 
 async def _revoke_keys(session: WriteSession, user_id: UUID) -> int:
     theirs = update(m.ApiKey).where(m.ApiKey.user_id == user_id, m.ApiKey.revoked_at.is_(None))
-    return (await session.execute(theirs.values(revoked_at=clock.now()))).rowcount
+    return (await session.execute(named("users.revoke_keys", theirs).values(revoked_at=clock.now()))).rowcount

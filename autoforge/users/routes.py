@@ -26,7 +26,7 @@ from autoforge.users.schemas import (
     UserOut,
     UserPage,
 )
-from autoforge.web.conditional import etag, expected_version, not_modified
+from autoforge.web.conditional import Expected, etag, not_modified
 from autoforge.web.deps import App, Db
 from autoforge.web.fields import chosen
 from autoforge.web.paging import Paged, listing
@@ -109,10 +109,10 @@ def _seen(person: dict[str, Any]) -> str:
 
 
 @router.patch("/{user_id}", status_code=204, summary="Change a person")
-async def edit_user(user_id: UUID, body: UserEdit, request: Request, database: Db, actor: Admin) -> Response:
-    """Sets the fields that are sent. 409 for taking the role of the last active admin. Send `If-Match`."""
+async def edit_user(user_id: UUID, body: UserEdit, database: Db, actor: Admin, expected: Expected) -> Response:
+    """Sets the fields that are sent. 409 for taking the role of the last active admin."""
     changes = {key: value for key, value in body.model_dump(exclude_unset=True).items() if value is not None}
-    await database.transact(_edit, actor, user_id, changes, expected_version(request))
+    await database.transact(_edit, actor, user_id, changes, expected)
     return Response(status_code=204)
 
 
@@ -134,9 +134,9 @@ async def activate(user_id: UUID, database: Db, actor: Admin) -> Response:
 
 
 @router.delete("/{user_id}", status_code=204, summary="Delete a person")
-async def delete_user(user_id: UUID, request: Request, database: Db, actor: Admin) -> Response:
+async def delete_user(user_id: UUID, database: Db, actor: Admin, expected: Expected) -> Response:
     """Soft: what they made stays. 409 for the last active admin."""
-    await database.transact(_delete, actor, user_id, expected_version(request))
+    await database.transact(_delete, actor, user_id, expected)
     return Response(status_code=204)
 
 

@@ -118,6 +118,7 @@ class WorkspaceOut(BaseModel):
     name: str
     kind: str
     created_at: datetime
+    row_version: int
     members: int
 
 

@@ -16,7 +16,7 @@ from autoforge.access import Actor, audit, members, sessions
 from autoforge.db import WriteSession, clock, named
 from autoforge.db import models as m
 from autoforge.db.ids import new_id
-from autoforge.errors import BadInput, Conflict, Forbidden, NotFound
+from autoforge.errors import BadInput, Conflict, Forbidden, NotFound, Stale
 from autoforge.users.commands import valid_email
 
 MEMBER_ROLES = ("manager", "member")
@@ -29,6 +29,11 @@ _MEMBER = named(
     .join(m.Workspace, m.Workspace.id == m.Membership.workspace_id)
     .where(m.Membership.workspace_id == bindparam("workspace_id"), m.Membership.user_id == bindparam("user_id"))
     .with_for_update(of=m.Membership),
+    bounded=True,
+)
+_VERSION = named(
+    "workspaces.version_for_update",
+    select(m.Workspace.row_version).where(m.Workspace.id == bindparam("workspace_id")).with_for_update(),
     bounded=True,
 )
 _BY_EMAIL = named(
@@ -69,13 +74,15 @@ def _valid_slug(slug: str) -> str:
     return slug
 
 
-async def rename(session: WriteSession, actor: Actor, name: str) -> None:
-    """The name that people read; the address stays, because links hold it."""
+async def rename(session: WriteSession, actor: Actor, name: str, *, expected: int | None = None) -> None:
+    """The name that people read; the address stays, because links hold it. Stale when ``expected`` is not current."""
     actor.needs("users:write")
-    name = _valid_name(name)
-    await session.execute(update(m.Workspace).where(m.Workspace.id == actor.workspace_id).values(name=name))
+    values = {"name": _valid_name(name), "row_version": m.Workspace.row_version + 1}
+    if expected is not None:
+        Stale.check(expected, await session.scalar(_VERSION, {"workspace_id": actor.workspace_id}) or 0)
+    await session.execute(update(m.Workspace).where(m.Workspace.id == actor.workspace_id).values(values))
     session.touch(sessions.ACCESS)
-    audit.record(session, actor, "workspace_renamed", "workspace", actor.workspace_id, {"name": name})
+    audit.record(session, actor, "workspace_renamed", "workspace", actor.workspace_id, {"name": values["name"]})
 
 
 async def add(session: WriteSession, actor: Actor, email: str, role: str = "member") -> UUID:

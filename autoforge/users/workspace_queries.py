@@ -50,6 +50,7 @@ _SHOWN = named(
         m.Workspace.name,
         m.Workspace.kind,
         m.Workspace.created_at,
+        m.Workspace.row_version,
         select(func.count()).select_from(m.Membership).where(_IS_IT).scalar_subquery().label("members"),
     ).where(m.Workspace.id == bindparam("workspace_id")),
 )

@@ -26,7 +26,7 @@ from autoforge.users.schemas import (
     WorkspaceMade,
     WorkspaceOut,
 )
-from autoforge.web.conditional import with_content_tag
+from autoforge.web.conditional import Expected, etag, not_modified
 from autoforge.web.deps import Db
 from autoforge.web.paging import Paged, listing
 from autoforge.web.problems import PROBLEMS
@@ -54,13 +54,15 @@ async def create_workspace(body: WorkspaceIn, once: Once, actor: Self) -> Respon
 async def read_workspace(request: Request, database: Db, actor: Who) -> Response:
     async with database.read() as session:
         found = await workspace_queries.one(session, actor.workspace_id)
-    return with_content_tag(request, json_response(found))
+    tag = etag(found["row_version"], found["members"])
+    return not_modified(request, tag) or json_response(found, headers={"ETag": tag})
 
 
 @router.patch("/{workspace}", status_code=204, summary="Rename a workspace")
-async def rename_workspace(body: WorkspaceEdit, database: Db, actor: Who) -> Response:
+async def rename_workspace(body: WorkspaceEdit, database: Db, actor: Who, expected: Expected) -> Response:
+    """`If-Match` guards against overwriting somebody else's change (412)."""
     async with database.write() as session:
-        await workspace_commands.rename(session, actor, body.name)
+        await workspace_commands.rename(session, actor, body.name, expected=expected)
     return Response(status_code=204)
 
 

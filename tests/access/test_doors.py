@@ -23,7 +23,7 @@ def autoforge(*arguments: str, data: Path | None = None, **environment: str) -> 
 
     where = ["--data", str(data)] if data is not None else []
     command = [sys.executable, "-c", MAIN, *arguments, *where]
-    variables = {**os.environ, "PYTHONPATH": str(servers.ROOT), **environment}
+    variables = {**os.environ, **environment}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=variables)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -249,8 +248,7 @@ def test_kill_in_the_middle_leaves_no_half_run(config: Path, tmp_path: Path) -> 
     config.write_text(json.dumps({"description": "Many", "tests": tests, "outputs": section}))
     (tmp_path / "many.jsonl").write_text("".join(f'{{"answer": "{n}"}}\n' for n in range(150)))
     given = [str(config), "--outputs", str(tmp_path / "many.jsonl"), "--data", str(tmp_path / "data"), "--json"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([*COMMAND, *given], env=environment, stdout=subprocess.PIPE)
+    process = subprocess.Popen([*COMMAND, *given], stdout=subprocess.PIPE)
     while process.poll() is None and _count(tmp_path) < 3:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
@@ -282,8 +280,7 @@ def test_gsm8k_end_to_end(tmp_path: Path, real_data: Path) -> None:
         str(tmp_path / "data"),
         "--json",
     ]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([*COMMAND, *given], env=environment, capture_output=True, check=False)
+    done = subprocess.run([*COMMAND, *given], capture_output=True, check=False)
     assert done.returncode == 1, done.stderr
     runs = json.loads(done.stdout)["runs"]
     assert [(one["model"], one["passed"], one["cases"]) for one in runs] == [
@@ -305,8 +302,5 @@ def test_the_command_imports_no_web_server(config: Path, tmp_path: Path) -> None
         "from autoforge.cli import main; sys.argv[0] = 'autoforge'; main()"
     )
     given = ["evaluate", str(config), "--outputs", str(tmp_path / "outputs.jsonl"), "--data", str(tmp_path / "data")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", code, *given, "--json"], env=environment, capture_output=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code, *given, "--json"], capture_output=True, check=False)
     assert done.stdout.splitlines()[-1] == b"[]", done

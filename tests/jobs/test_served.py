@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -24,8 +23,7 @@ MAIN = "import sys; from autoforge.cli import main; sys.argv[0] = 'autoforge'; s
 
 def autoforge(*arguments: str, data: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", MAIN, *arguments, "--data", str(data)]
-    environment = {**os.environ, "PYTHONPATH": str(servers.ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=data.parent)
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=data.parent)
 
 
 def enqueue(data: Path, options: str = "") -> str:
@@ -60,8 +58,7 @@ def shown(job_id: str, data: Path) -> dict[str, Any]:
 @contextmanager
 def worker(data: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", MAIN, "worker", "--data", str(data), *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(servers.ROOT)}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=data.parent)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=data.parent)
     try:
         yield process
     finally:

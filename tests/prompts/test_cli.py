@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -18,7 +17,7 @@ import httpx2
 import pytest
 
 from autoforge.cli import main
-from tests.servers import ROOT, Served
+from tests.servers import Served
 
 COMMAND = [sys.executable, "-c", "import sys; from autoforge.cli import main; sys.exit(main())"]
 CSV = "name,prompt,description\nmail/answer,Answer {{mail}} politely,For support\nmail/triage,Which team is it?,\n"
@@ -212,9 +211,8 @@ def test_kill_in_the_middle_leaves_nothing(run: Run, tmp_path: Path) -> None:
     with (tmp_path / "many.jsonl").open("w") as out:
         out.writelines(rows)
     run("list")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     given = ["prompts", "import", str(tmp_path / "many.jsonl"), "--data", str(tmp_path / "data")]
-    process = subprocess.Popen([*COMMAND, *given], env=environment, stdout=subprocess.PIPE)
+    process = subprocess.Popen([*COMMAND, *given], stdout=subprocess.PIPE)
     log = tmp_path / "data" / "autoforge.db-wal"
     while process.poll() is None and not (log.exists() and log.stat().st_size > 5_000_000):
         time.sleep(0.005)
@@ -258,6 +256,5 @@ def test_samples_come_and_go(run: Run, tmp_path: Path, monkeypatch: pytest.Monke
 def test_help_imports_no_database(tmp_path: Path) -> None:
     code = "import sys; from autoforge.cli import main; sys.argv = ['autoforge', 'prompts', 'import', '--help']\n"
     code += "try: main()\nexcept SystemExit: print('sqlalchemy' in sys.modules)"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1] == "False", done.stderr

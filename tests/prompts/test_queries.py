@@ -212,6 +212,15 @@ class TestTemplates:
             assert [item["is_own"] for item in page] == [True, False, True]
             assert await template_queries.categories(session, owner.workspace_id) == ["x"]
 
+    async def test_each_category_is_named_once(self, database: Database, owner: Actor, stranger: Actor) -> None:
+        for number, category in enumerate(("b", "c", "b", "", "a", "a")):
+            await self.add(database, owner, f"{number}", category=category)
+            await self.add(database, stranger, f"{number}", category=f"{category}2", visibility="public")
+            await self.add(database, stranger, f"secret {number}", category=f"{category}3")
+        async with database.read() as session:
+            found = await template_queries.categories(session, owner.workspace_id)
+        assert found == ["2", "a", "a2", "b", "b2", "c", "c2"]
+
     async def test_using_one_counts_in_the_same_transaction(
         self, database: Database, owner: Actor, stranger: Actor
     ) -> None:

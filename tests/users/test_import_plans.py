@@ -10,12 +10,12 @@ from uuid import UUID
 
 import pytest
 
+from autoforge.access import sessions
 from autoforge.db import Database, bulk, clock, plans
 from autoforge.db import models as m
 from autoforge.db.ids import new_id
 from autoforge.db.trace import add_hook
 from autoforge.users import cleanup, import_queries
-from autoforge.users.importing import shut_out
 from tests import make
 from tests.users.importing import World, people
 from tests.users.importing import world as make_world
@@ -102,7 +102,7 @@ async def everything(world: World) -> None:
     async with world.database.write() as session:
         await cleanup.remove(session, world.actor, "test", position)
         await cleanup.restore(session, world.actor, "test", position.moment, None)
-        await shut_out(session, [new_id()])
+        await sessions.shut_out(session, [new_id()])
 
 
 async def test_no_statement_reads_a_growing_table_whole(world: World) -> None:

@@ -269,7 +269,13 @@ async def test_managers_manage_their_workspaces_alone(site: Site) -> None:
         added = await client.post("/api/v1/workspaces/com-pilers/members", json={"email": "ada@example.com"})
         assert added.status_code == 201
         assert (await client.patch("/api/v1/workspaces/com-pilers", json={"name": "Compilers"})).status_code == 204
-        assert (await client.get("/api/v1/workspaces/com-pilers")).json()["members"] == 2
+        read = await client.get("/api/v1/workspaces/com-pilers")
+        assert (read.json()["members"], read.json()["row_version"]) == (2, 2)
+        old, mine = {"If-Match": '"1.2"'}, {"If-Match": read.headers["etag"]}
+        assert (await client.patch("/api/v1/workspaces/com-pilers", json={"name": "X"}, headers=old)).status_code == 412
+        for status in (204, 412):  # what the first has changed, the second has not seen
+            answer = await client.patch("/api/v1/workspaces/com-pilers", json={"name": "Ours"}, headers=mine)
+            assert answer.status_code == status
         assert (await client.get("/api/v1/workspaces/other")).status_code == 404
         assert (await client.patch("/api/v1/workspaces/other", json={"name": "Mine"})).status_code == 404
     async with signed_in(site, "ada@example.com") as client:

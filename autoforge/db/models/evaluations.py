@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Boolean, Float, ForeignKey, Index, Integer, S
 from sqlalchemy.orm import Mapped, mapped_column
 
 from autoforge.db.models.base import Base
-from autoforge.db.models.prompts import live
+from autoforge.db.models.prompts import live, samples
 from autoforge.db.types import Id, Instant, SortableText
 
 
@@ -25,6 +25,8 @@ class Suite(Base):
     __table_args__ = (
         live("uq_suites_workspace_name", "workspace_id", "name", unique=True),
         live("ix_suites_workspace_created", "workspace_id", "created_at", "id"),
+        samples("ix_suites_samples"),
+        Index("ix_suites_owner", "owner_id", "workspace_id"),
     )
 
     id: Mapped[UUID] = mapped_column(Id, primary_key=True)
@@ -57,6 +59,12 @@ class TestCase(Base):
     deleted_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
+def _completed(name: str, *columns: str) -> Index:
+    """An index over the runs that count for the score of a prompt."""
+    counts = text("deleted_at IS NULL AND status = 'completed'")
+    return Index(name, *columns, sqlite_where=counts, postgresql_where=counts)
+
+
 class Evaluation(Base):
     """One run. ``status`` is pending, running, completed, failed or cancelled; ``source`` recorded or live.
 
@@ -68,14 +76,11 @@ class Evaluation(Base):
         live("ix_evaluations_workspace_created", "workspace_id", "created_at", "id"),
         live("ix_evaluations_prompt_created", "prompt_id", "created_at", "id"),
         live("ix_evaluations_suite_created", "suite_id", "created_at", "id"),
+        samples("ix_evaluations_samples", "prompt_id"),
+        Index("ix_evaluations_creator", "created_by", "workspace_id"),
         Index("ix_evaluations_batch", "batch_id"),
-        Index(
-            "ix_evaluations_scored",
-            "prompt_id",
-            "score",
-            sqlite_where=text("deleted_at IS NULL AND status = 'completed'"),
-            postgresql_where=text("deleted_at IS NULL AND status = 'completed'"),
-        ),
+        _completed("ix_evaluations_scored", "prompt_id", "score"),
+        _completed("ix_evaluations_completed", "prompt_id", "created_at", "id"),
     )
 
     id: Mapped[UUID] = mapped_column(Id, primary_key=True)

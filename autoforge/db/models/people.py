@@ -30,6 +30,7 @@ class Workspace(Base):
     samples_state: Mapped[str] = mapped_column(Text, server_default=text("'none'"))
     created_at: Mapped[datetime] = mapped_column(Instant)
     deleted_at: Mapped[datetime | None] = mapped_column(Instant)
+    row_version: Mapped[int] = mapped_column(Integer, server_default=text("1"))
 
 
 class User(Base):

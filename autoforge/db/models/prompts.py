@@ -24,6 +24,13 @@ def live(name: str, *columns: str, unique: bool = False) -> Index:
     return Index(name, *columns, unique=unique, sqlite_where=alive, postgresql_where=alive)
 
 
+def samples(name: str, *columns: str) -> Index:
+    """An index over the few rows that are still as the product brought them along."""
+    untouched = "is_sample{} AND deleted_at IS NULL"
+    on_sqlite, on_postgresql = text(untouched.format(" = 1")), text(untouched.format(""))
+    return Index(name, "workspace_id", *columns, sqlite_where=on_sqlite, postgresql_where=on_postgresql)
+
+
 class Prompt(Base):
     """The named thing that versions belong to. ``seq`` is the explicit integer key that the search index needs.
 
@@ -39,6 +46,8 @@ class Prompt(Base):
         live("ix_prompts_workspace_status_created", "workspace_id", "status", "created_at", "id"),
         live("ix_prompts_owner_created", "workspace_id", "owner_id", "created_at", "id"),
         live("ix_prompts_workspace_folder", "workspace_id", "folder"),
+        samples("ix_prompts_samples"),
+        Index("ix_prompts_owner", "owner_id", "workspace_id"),
         Index(
             "ix_prompts_deleted",
             "workspace_id",
@@ -138,6 +147,10 @@ class Template(Base):
         live("ix_templates_own_usage", "workspace_id", "visibility", "usage_count", "id"),
         live("ix_templates_visible_created", "visibility", "created_at", "id"),
         live("ix_templates_visible_usage", "visibility", "usage_count", "id"),
+        live("ix_templates_own_category", "workspace_id", "visibility", "category", "created_at", "id"),
+        live("ix_templates_visible_category", "visibility", "category", "created_at", "id"),
+        samples("ix_templates_samples"),
+        Index("ix_templates_owner", "owner_id", "workspace_id"),
     )
 
     id: Mapped[UUID] = mapped_column(Id, primary_key=True)
