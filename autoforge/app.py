@@ -25,7 +25,7 @@ from autoforge.jobs import pages as job_pages
 from autoforge.jobs import routes as job_routes
 from autoforge.operations import pages as operation_pages
 from autoforge.operations import routes as operation_routes
-from autoforge.operations import scraping, service_routes
+from autoforge.operations import scraping, service_pages, service_routes
 from autoforge.operations.measuring import measured
 from autoforge.operations.opening import Opened, open_services
 from autoforge.operations.watching import watched
@@ -160,6 +160,7 @@ PAGES = (
     analytics_pages,
     job_pages,
     operation_pages,
+    service_pages,
     scraping,
 )
 

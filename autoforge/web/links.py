@@ -117,6 +117,11 @@ class Links:
     def account(part: str = "") -> str:
         return f"/account/{part}" if part else "/account"
 
+    @staticmethod
+    def operations(part: str, **query: Query) -> str:
+        """The operator's pages: ``service``, ``statements``, ``statements/SHAPE``, ``profiles``, ``profiles/ID``."""
+        return with_query(f"/operations/{part}", query)
+
     def jobs(self, **query: Query) -> str:
         """List: ``status``, ``scope``, ``after``."""
         return with_query(f"{self.overview}/jobs", query)

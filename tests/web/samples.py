@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from autoforge.web.rendering import Flash, Page
 from tests.web.sample_jobs import JOBS
+from tests.web.sample_operations import OPERATIONS
 from tests.web.sample_people import PEOPLE
 from tests.web.sample_prompts import (
     ANALYSIS,
@@ -40,6 +41,7 @@ __all__ = ["NOISY_PAGE", "NOW", "PAGES", "page"]
 
 PAGES: dict[str, list[Context]] = {
     **JOBS,
+    **OPERATIONS,
     **PEOPLE,
     "overview.html": [
         OVERVIEW,
