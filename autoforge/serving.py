@@ -12,6 +12,7 @@ ready, and closes in two steps when this worker is to be replaced:
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -25,6 +26,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from autoforge.web.closing import close_soon
 
 _BACKLOG = 2_048
+_IDLE = 75_000
+"""Milliseconds that a connection may wait for its next request: longer than proxies keep theirs, so that it is they who
+hang up, and not we while they send."""
 _CLOSE = (b"connection", b"close")
 
 
@@ -48,6 +52,7 @@ class Door:
         async def sent(message: Message) -> None:
             await send(message)
             if message["type"] == "lifespan.startup.complete":
+                _keep_what_stays()
                 self._channel.send(b"ready\n")
 
         loop = asyncio.get_running_loop()
@@ -66,6 +71,16 @@ class Door:
         elif not said:  # the supervisor is gone
             asyncio.get_running_loop().remove_reader(self._channel.fileno())
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _keep_what_stays() -> None:
+    """What start-up made lives as long as the process: the garbage collector need not look at it again.
+
+    It would otherwise stop everything for some 50 ms now and then, and look at the young at every seven hundredth.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 async def _send_last(send: Send, message: Message) -> None:
@@ -87,6 +102,7 @@ def serve(place: int, listening: int, channel: int) -> None:
     """Until SIGTERM, on an open socket, answering to the supervisor at the other end of ``channel``."""
     from granian import net
     from granian.constants import Interfaces, Loops, RuntimeModes
+    from granian.http import HTTP1Settings
     from granian.log import LogLevels
     from granian.server.mp import MPServer
 
@@ -97,7 +113,13 @@ def serve(place: int, listening: int, channel: int) -> None:
 
         return Door(create(), ends, listening)
 
-    options: dict[str, Any] = {"interface": Interfaces.ASGI, "loop": Loops.auto, "runtime_mode": RuntimeModes.mt}
+    patient = HTTP1Settings(header_read_timeout=_IDLE)
+    options: dict[str, Any] = {
+        "http1_settings": patient,
+        "interface": Interfaces.ASGI,
+        "loop": Loops.auto,
+        "runtime_mode": RuntimeModes.mt,
+    }
     server: Any = MPServer("autoforge.app:create", log_level=LogLevels.warning, backlog=_BACKLOG, **options)
     holder: Any = net.SocketHolder  # type: ignore[attr-defined]
     # Granian would bind sockets and start processes of its own here; this is one, and has its socket. What it would
