@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from autoforge import __version__
+from autoforge.cache import Kind
 from autoforge.db import Database, ReadSession, named
 from autoforge.db import models as m
 from autoforge.db.connection import dbapi
@@ -90,6 +91,7 @@ async def measured(services: Opened) -> AsyncIterator[Meter]:
     cells = slot.cells if slot is not None else Cells()
     with closing(slot or cells), metrics.counting_in(cells):
         meter = Meter(services, slot)
+        _begin_at_zero()
         forget = add_hook(_counting_hook())
         try:
             async with process.watched(meter.process, meter.take_over):
@@ -110,6 +112,19 @@ def _slot(folder: Path) -> Slot | None:
 
 def _own(cells: Cells) -> Counted:
     return Counted(1, True, dict(cells.places), cells.values)
+
+
+def _begin_at_zero() -> None:
+    """The first of a kind shows as an increase only where a zero was seen before it."""
+    for task in REGISTRY:
+        metrics.prepare(families.ENQUEUED, task.name)
+        metrics.prepare(families.STARTED, task.name)
+        for outcome in families.OUTCOMES:
+            metrics.prepare(families.FINISHED, task.name, outcome)
+        metrics.prepare(families.JOB_SECONDS, task.name)
+        metrics.prepare(families.RUNNING, task.queue)
+    for kind in Kind:
+        metrics.prepare(families.CACHE_LOAD_SECONDS, kind.label)
 
 
 # --- statements -------------------------------------------------------------------------------------------------------

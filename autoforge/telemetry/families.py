@@ -139,6 +139,7 @@ FAR_FAILURES = _counter("cache_redis_failures_total", "", "Exchanges with Redis 
 
 ENQUEUED = _counter("jobs_enqueued_total", "task", "Jobs made.")
 STARTED = _counter("jobs_started_total", "task", "Attempts at jobs begun.")
+OUTCOMES = ("completed", "dead", "retried", "cancelled", "handed_back", "lost")
 FINISHED = _counter(
     "jobs_finished_total",
     "task outcome",
