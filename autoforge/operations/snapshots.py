@@ -20,6 +20,7 @@ ORDERS = tuple(_ORDERS)
 
 def merged(processes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """JSON: ``processes``, ``statements`` (most time in all first), ``n_plus_one``, ``pools`` and ``cache``."""
+    processes = sorted(processes, key=lambda one: (one["process"]["role"], one["process"]["name"]))
     statements = [one["statements"] for one in processes]
     shapes = [presented(shape) for shape in slow.merged(one["shapes"] for one in statements)]
     return {
@@ -47,7 +48,7 @@ def presented(shape: Mapping[str, Any]) -> dict[str, Any]:
     return {name: shape[name] for name in kept} | {
         "total_ms": 1_000 * shape["seconds"],
         "mean_ms": 1_000 * shape["seconds"] / count,
-        "p95_ms": 1_000 * slow.quantile(shape["buckets"], 0.95),
+        "p95_ms": 1_000 * min(shape["slowest"], slow.quantile(shape["buckets"], 0.95)),
         "slowest_ms": 1_000 * shape["slowest"],
         "routes": [{"route": route, "count": number} for route, number in routes],
     }
