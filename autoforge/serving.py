@@ -76,7 +76,7 @@ class Door:
 def _keep_what_stays() -> None:
     """What start-up made lives as long as the process: the garbage collector need not look at it again.
 
-    It would otherwise stop everything for some 50 ms now and then, and look at the young at every seven hundredth.
+    It would otherwise stop everything for 100 ms and more now and then, and look at the young at every seven hundredth.
     """
     gc.collect()
     gc.freeze()

@@ -23,6 +23,7 @@ from autoforge import __version__
 from autoforge.web import formats
 from autoforge.web.lanes import lay_out
 from autoforge.web.links import Links
+from autoforge.web.saying import SpeakingEnvironment
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -116,7 +117,7 @@ def static(path: str) -> str:
 @cache
 def environment() -> Environment:
     """The one Jinja2 environment: plain, escaping, compiled once."""
-    made = Environment(
+    made = SpeakingEnvironment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
         auto_reload=False,
@@ -126,7 +127,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n", "jinja2.ext.do", "jinja2.ext.loopcontrols"],
     )
-    made.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
+    made.speak()
     made.filters.update(formats.FILTERS)
     made.filters["lanes"] = lay_out
     made.globals.update(static=static, csrf_field=csrf_field, product_version=__version__)
