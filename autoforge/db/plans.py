@@ -46,7 +46,7 @@ async def findings(session: ReadSession, name: str, sql: str, bound: Any) -> lis
     """What is wrong with the plan of ``sql``, with the driver's parameters ``bound``, on this database."""
     if session.dialect == "sqlite":
         rows = await session.call(_fetch, session, f"EXPLAIN QUERY PLAN {sql}", bound)
-        return list(_of_sqlite(name, [str(row[3]) for row in rows]))
+        return list(of_sqlite(name, [str(row[3]) for row in rows]))
     rows = await session.call(_fetch, session, f"EXPLAIN (FORMAT JSON) {sql}", bound)
     return list(of_postgresql(name, rows[0][0]))
 
@@ -61,7 +61,8 @@ def _fetch(session: ReadSession, sql: str, bound: Any) -> Any:
     return session.connection.exec_driver_sql(sql, parameters or None).all()
 
 
-def _of_sqlite(name: str, details: list[str]) -> Iterator[Finding]:
+def of_sqlite(name: str, details: list[str]) -> Iterator[Finding]:
+    """The findings in the lines that ``EXPLAIN QUERY PLAN`` answered."""
     derived = {match[1] for detail in details if (match := _SQLITE_NAMED.search(detail))}
     for detail in details:
         if detail.startswith("USE TEMP B-TREE") and details != ["SCAN CONSTANT ROW"]:

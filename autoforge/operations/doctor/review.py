@@ -6,9 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-
-from autoforge.errors import AutoforgeError, DatabaseUnavailable
+from autoforge.errors import AutoforgeError
 from autoforge.operations.doctor.finding import Finding, Report, Unseen
 from autoforge.operations.doctor.patient import Patient
 
@@ -19,6 +17,7 @@ def all_checks() -> Sequence[Check]:
     """Every check of every area, in the order in which they run."""
     from autoforge.operations.doctor import (
         environment,
+        indexes,
         integrity,
         migrations,
         preferences,
@@ -27,7 +26,7 @@ def all_checks() -> Sequence[Check]:
         work,
     )
 
-    areas = (migrations, environment, preferences, tables, integrity, totals, work)
+    areas = (migrations, environment, preferences, tables, indexes, integrity, totals, work)
     return [check for area in areas for check in area.CHECKS]
 
 
@@ -61,15 +60,13 @@ async def _run(check: Check, patient: Patient, report: Report) -> None:
     except TimeoutError:
         seen = patient.progress or "not finished"
         patient.note(name_of(check), f"{patient.limits.seconds:g} s were not enough: {seen}")
-    except (AutoforgeError, DBAPIError, SQLAlchemyError, OSError) as error:
+    except Exception as error:  # one check that fails must not take the others' findings away
         patient.note(name_of(check), _why(error, patient.progress))
-        if isinstance(error, DatabaseUnavailable) and "lost" in error.detail:
-            raise
     else:
         report.checks += 1
 
 
 def _why(error: Exception, progress: str) -> str:
-    told = error.detail if isinstance(error, AutoforgeError) else str(getattr(error, "orig", None) or error)
+    told = error.detail if isinstance(error, AutoforgeError) else str(getattr(error, "orig", None) or repr(error))
     line = " ".join(told.split())[:300]
     return f"{line} ({progress})" if progress else line

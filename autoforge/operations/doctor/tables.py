@@ -20,9 +20,10 @@ _WEEK = timedelta(days=7)
 _HORIZON = 30.0  # days
 _LEAST_GROWTH = 10 * _MB  # a day, below which nobody has to worry
 _TABLES = text(
-    "SELECT relname AS name, n_live_tup AS live, n_dead_tup AS dead, n_mod_since_analyze AS changed,"
-    " coalesce(last_analyze, last_autoanalyze) AS analysed, coalesce(last_vacuum, last_autovacuum) AS vacuumed,"
-    " pg_total_relation_size(relid) AS bytes FROM pg_stat_user_tables WHERE schemaname = current_schema()"
+    "SELECT s.relname AS name, greatest(n_live_tup, c.reltuples::bigint, 0) AS live, n_dead_tup AS dead,"
+    " n_mod_since_analyze AS changed, coalesce(last_analyze, last_autoanalyze) AS analysed,"
+    " coalesce(last_vacuum, last_autovacuum) AS vacuumed, pg_total_relation_size(relid) AS bytes"
+    " FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid WHERE schemaname = current_schema()"
 )
 
 
