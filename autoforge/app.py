@@ -32,7 +32,14 @@ from autoforge.operations.watching import watched
 from autoforge.operations.working import chosen_executor
 from autoforge.prompts import pages as prompt_pages
 from autoforge.prompts import routes as prompt_routes
-from autoforge.prompts import template_pages, template_routes, transfer_routes, version_pages, version_routes
+from autoforge.prompts import (
+    template_pages,
+    template_routes,
+    transfer_pages,
+    transfer_routes,
+    version_pages,
+    version_routes,
+)
 from autoforge.prompts.serving import Serving
 from autoforge.settings import Settings, load_settings
 from autoforge.telemetry import logs
@@ -151,6 +158,7 @@ PAGES = (
     audit_pages,
     user_pages,
     workspace_pages,
+    transfer_pages,  # its fixed addresses come before /prompts/{prompt_id}
     prompt_pages,
     version_pages,
     template_pages,

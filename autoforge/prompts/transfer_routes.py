@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 from starlette.responses import Response, StreamingResponse
 
+from autoforge.access import Actor
 from autoforge.access.deps import Who
 from autoforge.db import Database
 from autoforge.errors import BadInput, FieldError, Overloaded
@@ -106,23 +107,23 @@ async def import_prompts(
     report = await import_all(database, actor, found, skip_bad=skip_bad, dry_run=dry_run)
     if report.failed and not skip_bad and not dry_run:
         raise _refused(report)
-    return json_response(_shown(report))
+    return json_response(shown(report))
 
 
 async def _upload(request: Request) -> tuple[Source, str | None]:
     """The file that was sent, and its format as far as the content type tells."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
-        return await _expanded(await request.body(), "the upload"), _MEDIA_TYPES.get(kind)
+        return await expanded(await request.body(), "the upload"), _MEDIA_TYPES.get(kind)
     async with request.form(max_files=1, max_fields=10) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise BadInput.at("/file", "The form has no part `file` that is a file.")
-        source = await _expanded(await file.read(), file.filename or "the upload")
+        source = await expanded(await file.read(), file.filename or "the upload")
         return source, _MEDIA_TYPES.get((file.content_type or "").partition(";")[0].strip().lower())
 
 
-async def _expanded(data: bytes, name: str) -> Source:
+async def expanded(data: bytes, name: str) -> Source:
     return Source.of(await asyncio.to_thread(read_bytes, Source.of(data, name), MOST_EXPANDED), name)
 
 
@@ -132,7 +133,7 @@ def _refused(report: Imported) -> BadInput:
     return BadInput(f"{rows} no prompt, so nothing was imported.", errors=errors)
 
 
-def _shown(report: Imported) -> dict[str, Any]:
+def shown(report: Imported) -> dict[str, Any]:
     counts = {"created": report.created, "extended": report.extended, "unchanged": report.unchanged}
     failed = [{"line": error.line, "place": error.place, "message": error.message} for error in report.errors]
     return {"stored": report.stored, **counts, "failed_count": report.failed, "failed": failed}
@@ -153,7 +154,14 @@ async def export_prompts(
     name: Annotated[list[Line] | None, Query(max_length=1000, description="Only these prompts.")] = None,
 ) -> Response:
     """All versions with their lineage, branches and labels; importing the file again loses nothing."""
-    wanted = Wanted(folder, frozenset(name or ()))
+    return await export_response(database, actor, format, folder, name or ())
+
+
+async def export_response(
+    database: Database, actor: Actor, format: Format, folder: str, names: Sequence[str]
+) -> Response:
+    """The file as a download. NotFound for names that there are not, Overloaded while two others run."""
+    wanted = Wanted(folder, frozenset(names))
     async with database.read() as session:
         await must_have(session, actor.workspace_id, wanted.names)
     if _EXPORTS.locked():

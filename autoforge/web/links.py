@@ -37,6 +37,10 @@ class Links:
     def new_prompt(self) -> str:
         return f"{self.overview}/prompts/new"
 
+    def prompt_files(self, part: str, **query: Query) -> str:
+        """``part`` is import (a form; POST imports: ``folder``) or export (a download: ``format``, ``folder``)."""
+        return with_query(f"{self.overview}/prompts/{part}", query)
+
     def prompt(self, prompt_id: UUID | str, part: str = "", **query: Query) -> str:
         """One prompt. ``part`` is a tab (versions, evaluations, settings), a page (edit, diff, merge), or the target
         of a form (versions, labels, branches, rollback, rename, status, template, delete, restore, render)."""

@@ -6,17 +6,15 @@ The content is written for this purpose. Dictionaries and plain tuples stand in 
 from __future__ import annotations
 
 from autoforge.web.rendering import Flash, Page
+from tests.web.sample_differences import DIFF, DIFF_ROWS, MERGE
 from tests.web.sample_jobs import JOBS
 from tests.web.sample_operations import OPERATIONS
 from tests.web.sample_people import PEOPLE
 from tests.web.sample_prompts import (
     ANALYSIS,
     CHART,
-    DIFF,
-    DIFF_ROWS,
     EDIT_VALUES,
     HISTORY,
-    MERGE,
     MESSAGES,
     MOVES,
     NOW,
@@ -39,6 +37,9 @@ from tests.web.sample_runs import COMPARE, EVALUATIONS, RESULTS, RUN, SUITE_CASE
 
 __all__ = ["NOISY_PAGE", "NOW", "PAGES", "page"]
 
+_COUNTS = {"created": 3, "extended": 1, "unchanged": 2, "failed_count": 1_203}
+_BAD = [{"line": 3, "place": "line 3", "message": "There is no text; name a column with map."}]
+IMPORTED: list[Context] = [{**_COUNTS, "stored": stored, "failed": _BAD} for stored in (True, False)]
 PAGES: dict[str, list[Context]] = {
     **JOBS,
     **OPERATIONS,
@@ -73,6 +74,11 @@ PAGES: dict[str, list[Context]] = {
         },
         {"prompts": [], "folder": "a/b", "folders": [], "pager": pager(0, None), "filtered": True},
         {"prompts": [], "folder": "", "folders": [], "pager": pager(0, None), "filtered": False},
+    ],
+    "prompts/import.html": [
+        {"values": {"folder": "", "skip_bad": False}, "errors": {}, "report": None},
+        {"values": {"folder": "a", "skip_bad": True}, "errors": {"file": "No.", "folder": "No."}, "report": None},
+        *({"values": {"folder": "", "skip_bad": False}, "errors": {}, "report": one} for one in IMPORTED),
     ],
     "prompts/show.html": [SHOW, SHOW_RENDERED, {**SHOW, "prompt": {**PROMPT, "deleted_at": NOW}}],
     "prompts/version.html": [
