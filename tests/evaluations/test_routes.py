@@ -5,62 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import httpx2
 import pytest
 from sqlalchemy import func, select
 
-from autoforge.access import Actor
-from autoforge.analytics import pages as analytics_pages
-from autoforge.analytics import routes as analytics_routes
-from autoforge.db import Database, count_statements
 from autoforge.db import models as m
 from autoforge.db.ids import new_id
-from autoforge.evaluations import pages, routes, suite_pages, suite_routes
-from autoforge.evaluations.cases import Outcome
-from autoforge.evaluations.suite_commands import StoredSuite
-from tests import make
-from tests.web.client import API, serving
-
-
-@dataclass
-class World:
-    database: Database
-    owner: Actor
-    stranger: Actor
-    suite: StoredSuite
-    prompt: tuple[UUID, UUID]
-    runs: list[UUID]
-    foreign_run: UUID
-    foreign_suite: UUID
-
-
-@pytest.fixture
-async def world(database: Database) -> World:
-    async with database.write() as session:
-        owner, stranger = await make.actor(session), await make.actor(session, "other")
-        suite = await make.suite(session, owner, 8, name="math")
-        prompt = await make.prompt(session, owner, "mail")
-        made = {"prompt_id": prompt[0], "version_id": prompt[1]}
-        runs = [
-            await make.evaluation(session, owner, suite, outcomes=[Outcome.FAIL, Outcome.PASS], **made),
-            await make.evaluation(session, owner, suite, **made),
-        ]
-        theirs = await make.suite(session, stranger)
-        foreign = await make.evaluation(session, stranger, theirs)
-    return World(database, owner, stranger, suite, prompt, runs, foreign, theirs.suite_id)
-
-
-@pytest.fixture
-async def client(world: World) -> AsyncIterator[httpx2.AsyncClient]:
-    api = (suite_routes.router, routes.router, analytics_routes.router)
-    shown = (suite_pages.router, pages.router, analytics_pages.router)
-    async with serving(world.database, world.owner, api=api, pages=shown) as opened:
-        yield opened
+from tests.evaluations.conftest import World, more_runs
+from tests.web.client import API
 
 
 async def test_list_and_read(client: httpx2.AsyncClient, world: World) -> None:
@@ -300,95 +254,8 @@ async def test_bad_questions_are_refused(client: httpx2.AsyncClient, query: str)
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-READS = [
-    "/api/v1/evaluations",
-    "/api/v1/evaluations?suite={suite}&status=completed",
-    "/api/v1/evaluations/{run}",
-    "/api/v1/evaluations/{run}/results",
-    "/api/v1/evaluations/{run}/results/1",
-    "/api/v1/evaluations/{run}/metrics",
-    "/api/v1/evaluations/{run}/export",
-    "/api/v1/evaluations/compare?a={other}&b={run}",
-    "/api/v1/suites",
-    "/api/v1/suites/{suite}",
-    "/api/v1/suites/{suite}/cases",
-    "/api/v1/analysis/prompt-scores",
-    "/w/main/evaluations",
-    "/w/main/evaluations?q=x&status=completed&suite={suite}",
-    "/w/main/evaluations/{run}",
-    "/w/main/evaluations/{run}?outcome=fail&sort=outcome",
-    "/w/main/evaluations/{run}?metric=exact&sort=-score",
-    "/w/main/evaluations/{run}/results/1",
-    "/w/main/compare",
-    "/w/main/compare?a={other}",
-    "/w/main/compare?a={other}&b={run}",
-    "/w/main/compare?a={other}&b={run}&show=better",
-    "/w/main/suites",
-    "/w/main/suites?q=math&sort=name",
-    "/w/main/suites/{suite}",
-    "/w/main/suites/{suite}?q=case",
-    "/w/main/analysis",
-]
-
-
-@pytest.mark.parametrize("path", READS)
-async def test_reads_stay_within_their_budget_whatever_the_rows(
-    client: httpx2.AsyncClient, world: World, path: str
-) -> None:
-    counts = []
-    for round_ in range(2):
-        client.app.state.services.cache.forget(*(f"evaluation:{run.hex}" for run in world.runs))  # type: ignore[attr-defined]
-        address = path.format(run=world.runs[1], other=world.runs[0], suite=world.suite.suite_id)
-        with count_statements() as seen:
-            answer = await client.get(address)
-        assert answer.status_code == 200, answer.text
-        counts.append(seen.count)
-        assert seen.count <= _budget(client, path), seen.names
-        if round_ == 0:
-            await _double(world)
-    assert counts[0] == counts[1]
-
-
-def _budget(client: httpx2.AsyncClient, path: str) -> int:
-    """What the route that answers this path declares."""
-    template = path.partition("?")[0]
-    for own, name in (("{run}", "{evaluation_id}"), ("{suite}", "{suite_id}"), ("results/1", "results/{position}")):
-        template = template.replace(own, name)
-    template = template.replace("/w/main", "/w/{workspace}")
-    found = [route for route in _routes(client) if route[0] == template]
-    assert found, template
-    return int(found[0][1])
-
-
-def _routes(client: httpx2.AsyncClient) -> list[tuple[str, int]]:
-    declared = []
-    for prefix, router in (
-        (API, suite_routes.router), (API, routes.evaluations), (API, analytics_routes.router),
-        ("", suite_pages.router), ("", pages.router), ("", analytics_pages.router),
-    ):  # fmt: skip
-        declared += [(prefix + path, budget) for path, budget in _declared(router)]
-    return declared
-
-
-def _declared(router: Any) -> list[tuple[str, int]]:
-    return [
-        (route.path, (route.openapi_extra or {}).get("x-query-budget", 0))
-        for route in router.routes
-        if "GET" in (getattr(route, "methods", None) or ())
-    ]
-
-
-async def _double(world: World) -> None:
-    """As many runs and suites again, and a prompt for the analysis."""
-    async with world.database.write() as session:
-        made = {"prompt_id": world.prompt[0], "version_id": world.prompt[1]}
-        for _ in range(6):
-            await make.evaluation(session, world.owner, world.suite, **made)
-            await make.suite(session, world.owner)
-
-
 async def test_pages_show_what_is_stored(client: httpx2.AsyncClient, world: World) -> None:
-    await _double(world)
+    await more_runs(world)
     shown = (await client.get(f"/w/main/evaluations/{world.runs[1]}?sort=outcome")).text
     assert shown.index("case 4") < shown.index("case 3") < shown.index("case 1")
     assert "What is 3?" in shown

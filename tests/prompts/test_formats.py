@@ -1,11 +1,8 @@
-"""Importing and exporting prompts loses nothing, in every format."""
+"""Files of prompts, ours and those of others: what is in them is read, what is wrong in them is pointed at."""
 
 from __future__ import annotations
 
-import io
 import json
-import tempfile
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -19,159 +16,16 @@ from autoforge.errors import BadInput
 from autoforge.prompts.content import canonical_json, from_text, plain_text, to_data
 from autoforge.prompts.formats import (
     FORMATS,
-    ImportOptions,
     PromptRecord,
     RowError,
     VersionRecord,
-    encoder_for,
     read_records,
     write_records,
 )
 from autoforge.prompts.formats.placeholders import convert_braces, convert_dollar
 from autoforge.prompts.formats.records import record_data
-from autoforge.prompts.formats.yaml_text import yaml_text
-from autoforge.prompts.names import parse_name
-from autoforge.reading import Source
-from autoforge.reading.documents import parse_yaml
-from tests.prompts.contents import LETTERS, contents, json_values, texts
-
-
-def is_name(text: str) -> bool:
-    try:
-        return bool(parse_name(text))
-    except BadInput:
-        return False
-
-
-ODD = [
-    "A/B",
-    "a/b",
-    "con",
-    "a:b?",
-    ".hidden",
-    "日本/プロンプト",
-    "x" * 200,
-    "漢" * 200,
-    "a",
-    "a~2",
-    "a/b.md",
-    "%",
-    "a%40",
-]
-names = st.sampled_from(ODD) | st.text(LETTERS, min_size=1, max_size=20).filter(is_name)
-heads = st.sampled_from(["main", "production", "v1.2", "試験", "Main"])
-times = st.none() | st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1)).map(lambda time: time.replace(tzinfo=UTC))
-
-
-@st.composite
-def records(draw: st.DrawFn) -> PromptRecord:
-    numbers = sorted(draw(st.sets(st.integers(1, 12), min_size=1, max_size=3)))
-    versions = [
-        VersionRecord(
-            number,
-            draw(contents()),
-            tuple(draw(st.lists(st.sampled_from(numbers[:index]), max_size=2))) if index else (),
-            draw(texts),
-            draw(times),
-        )
-        for index, number in enumerate(numbers)
-    ]
-    return PromptRecord(
-        name=draw(names),
-        versions=tuple(versions),
-        title=draw(texts),
-        description=draw(texts),
-        tags=tuple(draw(st.lists(texts, max_size=3))),
-        status=draw(st.sampled_from(["draft", "active", "archived"])),
-        branches={"main": draw(st.sampled_from(numbers)), **draw(st.dictionaries(heads, st.sampled_from(numbers)))},
-        labels=draw(st.dictionaries(heads, st.sampled_from(numbers))),
-    )
-
-
-def written(found: list[PromptRecord], format: str) -> bytes:
-    out = io.BytesIO()
-    assert write_records(found, format, out) == len(found)
-    return out.getvalue()
-
-
-def read(data: str | bytes, name: str, **options: Any) -> list[PromptRecord | RowError]:
-    data = data.encode() if isinstance(data, str) else data
-    return list(read_records(Source.of(data, name), options=ImportOptions(**options)))
-
-
-def good(data: str | bytes, name: str, **options: Any) -> list[PromptRecord]:
-    found = read(data, name, **options)
-    assert [item for item in found if isinstance(item, RowError)] == []
-    return [item for item in found if isinstance(item, PromptRecord)]
-
-
-def as_json(found: list[PromptRecord]) -> list[str]:
-    """To compare by: unlike ``==``, it tells 1 from 1.0."""
-    return [json.dumps(record_data(record), sort_keys=True) for record in found]
-
-
-class TestRoundTrip:
-    @pytest.mark.parametrize("format", ["csv", "json", "jsonl", "yaml"])
-    @given(found=st.lists(records(), max_size=3, unique_by=lambda record: record.name))
-    @settings(max_examples=60, deadline=None)
-    def test_files(self, format: str, found: list[PromptRecord]) -> None:
-        assert as_json(good(written(found, format), f"x.{format}")) == as_json(found)
-
-    @given(found=st.lists(records(), max_size=3, unique_by=lambda record: record.name))
-    @settings(max_examples=60, deadline=None)
-    def test_folders(self, found: list[PromptRecord]) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            write_records(found, "markdown", Path(folder, "out"))
-            back = list(read_records(Path(folder, "out")))
-        assert [item for item in back if isinstance(item, RowError)] == []
-        assert sorted(as_json(back)) == sorted(as_json(found))  # type: ignore[arg-type]
-
-    @given(json_values)
-    def test_yaml_reads_as_what_was_written(self, value: Any) -> None:
-        back = parse_yaml(yaml_text(value), Source.of(b"", "x")).value
-        assert json.dumps(back, sort_keys=True) == json.dumps(value, sort_keys=True)
-
-    def test_yaml_keys_that_look_special(self) -> None:
-        value: dict[str, Any] = {"<<": {"a": 1}, "no": "yes", "1": "1e3", "~": "0x1f", "": "2024-01-01"}
-        value |= {"? x": "- y", "#": "&a", "=": "="}
-        assert parse_yaml(yaml_text(value), Source.of(b"", "x")).value == value
-
-    @pytest.mark.parametrize("format", FORMATS)
-    def test_nothing(self, format: str, tmp_path: Path) -> None:
-        out = tmp_path / ("folder" if format == "markdown" else f"x.{format}")
-        assert write_records([], format, out) == 0
-        assert list(read_records(out)) == []
-
-    def test_a_text_prompt_is_easy_to_read(self, tmp_path: Path) -> None:
-        record = PromptRecord("mail/answer", (VersionRecord(1, from_text("Dear {{name}},\n\nthank you.")),), "Answer")
-        write_records([record], "markdown", tmp_path)
-        assert (tmp_path / "mail" / "answer.md").read_text() == (
-            "---\nname: mail/answer\ntitle: Answer\nstatus: draft\nversion: 1\nengine: mustache\n---\n"
-            "Dear {{name}},\n\nthank you.\n"
-        )
-        assert "content:\n    messages:\n    - role: user\n      content: |-\n" in written([record], "yaml").decode()
-
-    def test_writing_streams(self) -> None:
-        version = VersionRecord(1, from_text("text"))
-
-        def endless() -> Iterator[PromptRecord]:
-            number = 0
-            while True:
-                number += 1
-                yield PromptRecord(f"p{number}", (version,), branches={"main": 1})
-
-        for format in ("csv", "json", "jsonl", "yaml"):
-            encoder = encoder_for(format)
-            pieces = [encoder.head(), *(encoder.record(record) for record in islice(endless(), 3)), encoder.tail()]
-            assert len(good(b"".join(pieces), f"x.{format}")) == 3
-
-    def test_unknown_formats_are_refused(self) -> None:
-        with pytest.raises(BadInput, match="no format 'xlsx'"):
-            encoder_for("xlsx")
-        with pytest.raises(BadInput, match="into a folder"):
-            write_records([], "markdown", io.BytesIO())
-        with pytest.raises(BadInput, match="say which one"):
-            read("x", "prompts.txt")
+from tests.prompts.contents import json_values
+from tests.prompts.files import good, read, written
 
 
 class TestOwnFiles:
