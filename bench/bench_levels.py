@@ -21,7 +21,7 @@ from bench.table import Table
 from tests.servers import Missing
 
 MOST_P99, MOST_ERRORS = 200.0, 0.001
-FIRST_STEP, STEP = 500.0, 1.25
+FIRST_STEP, LEAST_STEP, STEP = 500.0, 50.0, 1.25
 STEADY = "set-up | connections | requests/s | P50 ms | P95 ms | P99 ms | max ms | errors | server CPU | generator CPU"
 FOOTPRINT = "set-up | connections | RSS MB | PSS MB | cache hits | statements/s | statement mean ms | P99 ms, at most"
 
@@ -63,7 +63,7 @@ def _measure(site: Site, found: Found) -> None:
     with loading(site.server.port, asked.connections[0], patience=5.0, facts=site.facts) as load:
         load.run((asked.rate / 2, 3))
         if "ramp" in parts:
-            best = _ramp(site, load, found) or FIRST_STEP / 2
+            best = _ramp(site, load, found) or LEAST_STEP
         if "spike" in parts:
             _spike(site, load, min(asked.rate, best), found)
         if "overload" in parts:
@@ -126,16 +126,24 @@ def _inside(one: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
 
 
 def _ramp(site: Site, load: Load, found: Found) -> float:
-    """The highest rate that held."""
-    rate, best, seconds = FIRST_STEP, 0.0, 3.0 if options.chosen.quick else 6.0
-    while True:
-        one = load.run((rate, seconds))["segments"][0]
-        held = one["all"]["p99"] <= MOST_P99 and error_rate(one) <= MOST_ERRORS
-        figures = [f"{rate:,.0f}", *_three(one["all"]), f"{error_rate(one):.2%}", "held" if held else "broke"]
-        found.ramp.append([str(site.setup), *figures])
-        if not held:
-            return best
-        best, rate = rate, rate * STEP
+    """The highest rate that held, 0 when none did; a step that breaks is tried once more, lest it was the machine."""
+    rate, best = FIRST_STEP, 0.0
+    while rate >= LEAST_STEP:
+        if _holds(site, load, rate, found) or _holds(site, load, rate, found):
+            best, rate = rate, rate * STEP
+        elif best:
+            break
+        else:
+            rate /= 2
+    return best
+
+
+def _holds(site: Site, load: Load, rate: float, found: Found) -> bool:
+    one = load.run((rate, 3.0 if options.chosen.quick else 6.0))["segments"][0]
+    held = one["all"]["p99"] <= MOST_P99 and error_rate(one) <= MOST_ERRORS
+    figures = [f"{rate:,.0f}", *_three(one["all"]), f"{error_rate(one):.2%}", "held" if held else "broke"]
+    found.ramp.append([str(site.setup), *figures])
+    return held
 
 
 def _recovered(slots: list[list[float]], begin: float) -> str:

@@ -1,4 +1,4 @@
-"""What is asked: the mix of the service levels, by Zipf's law over prompts and over people; or any fixed requests."""
+"""What is asked: the mix of the service levels, by Zipf's law over prompts, runs and people; or any fixed requests."""
 
 from __future__ import annotations
 
@@ -85,6 +85,7 @@ class Mix:
         self.facts, self._chance = facts, random.Random(seed)
         self._prompts = _zipf(len(facts["prompts"]))
         self._people = _zipf(len(facts["keys"]))
+        self._runs = _zipf(len(facts["runs"]))
         self.kinds = [kind for kind, _, _ in _MIX]
         self._makes = [make for _, make, _ in _MIX]
         self._weights = list(itertools.accumulate(weight for _, _, weight in _MIX))
@@ -103,8 +104,11 @@ class Mix:
     def key(self) -> str:
         return str(self._chance.choices(self.facts["keys"], cum_weights=self._people)[0])
 
-    def one_of(self, what: str) -> str:
-        return str(self._chance.choice(self.facts[what]))
+    def run(self) -> str:
+        return str(self._chance.choices(self.facts["runs"], cum_weights=self._runs)[0])
+
+    def suite(self) -> str:
+        return str(self._chance.choice(self.facts["suites"]))
 
     def number(self, most: int) -> int:
         return self._chance.randint(1, most)
@@ -130,7 +134,7 @@ def _folder(mix: Mix) -> bytes:
 
 
 def _of_run(before: str, after: str = "", accept: str = "") -> Make:
-    return lambda mix: http("GET", f"{before}{mix.one_of('runs')}{after}", mix.key(), accept=accept)
+    return lambda mix: http("GET", f"{before}{mix.run()}{after}", mix.key(), accept=accept)
 
 
 def _content(mix: Mix) -> dict[str, Any]:
@@ -153,7 +157,7 @@ def _label(mix: Mix) -> bytes:
 
 def _results(mix: Mix) -> bytes:
     outputs = [{"output": f"answer {mix.number(9)}", "latency_ms": 800.0} for _ in range(mix.facts["cases"])]
-    body = {"suite_id": mix.one_of("suites"), "model": "model-a", "outputs": outputs}
+    body = {"suite_id": mix.suite(), "model": "model-a", "outputs": outputs}
     return http("POST", f"{_API}/evaluations", mix.key(), body | {"prompt": mix.prompt()[0]})
 
 

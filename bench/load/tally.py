@@ -33,7 +33,7 @@ class Tally:
         self.wrong: Counter[str] = Counter()
         self.examples: dict[str, str] = {}
         self.slots: defaultdict[int, _Slot] = defaultdict(_Slot)
-        self.shed = self.told_when = self.uncached = 0
+        self.shed = self.told_when = 0
 
     def answered(self, kind: int, answer: bytes, times: tuple[float, float, float]) -> None:
         """``times``: seconds since it was intended, since it was sent, and of the intended moment in the segment."""
@@ -56,7 +56,8 @@ class Tally:
     def failed(self, what: str, at: float, answer: bytes = b"") -> None:
         self.wrong[what] += 1
         self.slots[int(at / SLOT)].failed += 1
-        self.examples.setdefault(what, answer[-300:].decode(errors="replace"))
+        if what not in self.examples:
+            self.examples[what] = answer[-300:].decode(errors="replace")
 
     def summary(self) -> dict[str, Any]:
         groups: dict[str, Histogram] = {}
