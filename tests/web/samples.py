@@ -6,17 +6,15 @@ The content is written for this purpose. Dictionaries and plain tuples stand in 
 from __future__ import annotations
 
 from autoforge.web.rendering import Flash, Page
+from tests.web.sample_differences import DIFF, DIFF_ROWS, MERGE
 from tests.web.sample_jobs import JOBS
 from tests.web.sample_operations import OPERATIONS
 from tests.web.sample_people import PEOPLE
 from tests.web.sample_prompts import (
     ANALYSIS,
     CHART,
-    DIFF,
-    DIFF_ROWS,
     EDIT_VALUES,
     HISTORY,
-    MERGE,
     MESSAGES,
     MOVES,
     NOW,
