@@ -33,6 +33,7 @@ from autoforge.operations.working import chosen_executor
 from autoforge.prompts import pages as prompt_pages
 from autoforge.prompts import routes as prompt_routes
 from autoforge.prompts import (
+    template_editing,
     template_pages,
     template_routes,
     transfer_pages,
@@ -161,6 +162,7 @@ PAGES = (
     transfer_pages,  # its fixed addresses come before /prompts/{prompt_id}
     prompt_pages,
     version_pages,
+    template_editing,  # its fixed address comes before /templates/{template_id}
     template_pages,
     suite_pages,
     evaluation_pages,

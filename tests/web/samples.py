@@ -37,6 +37,7 @@ from tests.web.sample_runs import COMPARE, EVALUATIONS, RESULTS, RUN, SUITE_CASE
 
 __all__ = ["NOISY_PAGE", "NOW", "PAGES", "page"]
 
+TEMPLATE_VALUES = {**EDIT_VALUES, "description": "", "category": "support", "public": True, "row_version": "3"}
 _COUNTS = {"created": 3, "extended": 1, "unchanged": 2, "failed_count": 1_203}
 _BAD = [{"line": 3, "place": "line 3", "message": "There is no text; name a column with map."}]
 IMPORTED: list[Context] = [{**_COUNTS, "stored": stored, "failed": _BAD} for stored in (True, False)]
@@ -152,6 +153,10 @@ PAGES: dict[str, list[Context]] = {
             "filtered": False,
         },
         {"templates": [], "categories": [], "pager": pager(0, None), "filtered": True},
+    ],
+    "templates/edit.html": [
+        {"template": None, "values": TEMPLATE_VALUES, "errors": {"name": "It is taken.", "category": "No."}},
+        {"template": TEMPLATES[1], "values": TEMPLATE_VALUES, "errors": {"": "Somebody else saved first."}},
     ],
     "templates/show.html": [
         {"template": TEMPLATES[i], "version": VERSION, "name": "answer-as-json", "errors": errors}
