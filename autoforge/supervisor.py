@@ -16,6 +16,7 @@ so when asked whether it is ready), ``hand over`` also that it shall accept no m
 from __future__ import annotations
 
 import json
+import os
 import selectors
 import signal
 import socket
@@ -73,10 +74,6 @@ class Worker:
     def leave(self, what: bytes, seconds: float) -> None:
         self.state, self.until = "draining", time.monotonic() + seconds
         self.say(what)
-
-    def end(self, patience: float) -> None:
-        self.state, self.until = "ending", time.monotonic() + patience
-        self.process.terminate()
 
 
 class Supervisor:
@@ -143,7 +140,7 @@ class Supervisor:
     def _obey(self, number: int) -> None:
         if number == signal.SIGHUP:
             if not self._stopping:
-                self._old = [worker for worker in self._workers if worker.state == "ready"]
+                self._old = [worker for worker in self._workers if worker.state in ("starting", "ready")]
             return
         again, self._stopping = self._stopping, True
         self._old, self._due = [], {}
@@ -151,7 +148,7 @@ class Supervisor:
             if worker.state == "ending":
                 continue
             if again or not self._plan.delay or worker.state == "starting":
-                worker.end(self._plan.patience)
+                self._end(worker)
             else:
                 worker.leave(b"away\n", self._plan.delay)
 
@@ -203,7 +200,7 @@ class Supervisor:
     def _advance(self, now: float) -> None:
         for worker in self._workers:
             if worker.state == "draining" and worker.until <= now:
-                worker.end(self._plan.patience)
+                self._end(worker)
             elif worker.state == "ending" and worker.until <= now:
                 _say(f"worker {worker.place + 1} did not end within {self._plan.patience:g} s and is killed")
                 worker.until = now + self._plan.patience
@@ -214,12 +211,19 @@ class Supervisor:
         if self._old and all(worker.state == "ready" for worker in self._workers):
             self._replace(self._old.pop(0))
 
+    def _end(self, worker: Worker) -> None:
+        if self._stopping:  # whoever connects from now on is to be refused, and not to wait for nobody
+            while self._plan.sockets:
+                os.close(self._plan.sockets.pop())
+        worker.state, worker.until = "ending", time.monotonic() + self._plan.patience
+        worker.process.terminate()
+
     def _replace(self, old: Worker) -> None:
         if old not in self._workers:
             return
         if self._plan.alone:
             old.restart = True
-            old.end(self._plan.patience)
+            self._end(old)
         else:
             self._start(old.place, successor_of=old)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy import make_url
@@ -18,6 +19,7 @@ def known() -> set[str]:
     return {path.name.partition("_")[0] for path in _VERSIONS.glob("[0-9]*.py")}
 
 
+@cache
 def newest() -> str:
     """The last one."""
     return max(known())

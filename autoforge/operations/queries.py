@@ -7,6 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, cast, extract, func, select, type_coerce
+from sqlalchemy import column as plain_column
+from sqlalchemy import table as plain_table
 
 from autoforge.db import ReadSession, named
 from autoforge.db import models as m
@@ -46,6 +48,14 @@ _SAMPLES = named(
         )
     ),
 )
+
+_AT: Any = select(plain_column("version_num")).select_from(plain_table("alembic_version"))
+_REVISION = named("operations.revision", _AT, bounded=True)
+
+
+async def revision(session: ReadSession) -> str:
+    """The migration that the database is at; "" when there was none yet."""
+    return str(await session.scalar(_REVISION) or "")
 
 
 async def totals(session: ReadSession, workspace_id: UUID) -> dict[str, Any]:
