@@ -40,6 +40,8 @@ class Near:
         self.entries: dict[str, Entry] = {}
         self._most_entries, self._most_bytes = entries, size
         self.bytes = 0
+        self.evicted = 0
+        """How many values had to make room so far."""
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -50,6 +52,7 @@ class Near:
         self.bytes += entry.weight
         while len(self.entries) > self._most_entries or self.bytes > self._most_bytes:
             self.drop(next(iter(self.entries)))
+            self.evicted += 1
 
     def drop(self, key: str) -> None:
         if (entry := self.entries.pop(key, None)) is not None:

@@ -140,6 +140,13 @@ def observe(family: Family, value: float, *labels: str) -> None:
     values[place + 1 + bisect_left(family.buckets, value)] += 1.0
 
 
+def observed(family: Family, *labels: str) -> list[tuple[float, float]]:
+    """What this process has in a histogram by now: the upper bound of each bucket, and how often it was met."""
+    place = _found(family, labels) + 1
+    bounds = (*family.buckets, float("inf"))
+    return [(bound, _values[place + number]) for number, bound in enumerate(bounds) if _values[place + number]]
+
+
 def gauge(family: Family, value: float, *labels: str) -> None:
     """This is how it is in this process now."""
     _values[_found(family, labels)] = value
