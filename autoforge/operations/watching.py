@@ -29,6 +29,7 @@ from autoforge.db.embedded import EmbeddedDatabase
 from autoforge.errors import AutoforgeError
 from autoforge.operations import levels
 from autoforge.operations.opening import Opened
+from autoforge.telemetry import families, metrics
 from autoforge.telemetry.levels import LEVELS
 from autoforge.telemetry.n_plus_one import WATCH, saw
 from autoforge.telemetry.slow import SLOW
@@ -150,9 +151,11 @@ def pools(database: Database) -> dict[str, Any]:
     """Connections and, on SQLite, the writer."""
     gate = database.gate
     found: dict[str, Any] = {"places": gate.places, "used": gate.inside, "waiting": gate.waiting, "writer": None}
+    found |= {"refused": gate.refused, "waits": metrics.observed(families.POOL_WAIT, database.pool)}
     if isinstance(database, EmbeddedDatabase):
         writer = database.writer
         found["writer"] = {"waiting": writer.waiting, "commits": writer.commits, "blocks": writer.blocks}
+        found["writer"] |= {"refused": writer.refused, "waits": metrics.observed(families.WRITER_WAIT)}
     return found
 
 
@@ -163,7 +166,7 @@ def cache(one: Cache) -> dict[str, Any]:
     if one.far is not None:
         link = one.far.link
         far = {"up": link.up, "connections": link.connections, "failures": link.failures, "untold": link.untold}
-    return {"kinds": kinds, "entries": len(one.near), "bytes": one.near.bytes, "far": far}
+    return {"kinds": kinds, "entries": len(one.near), "bytes": one.near.bytes, "evicted": one.near.evicted, "far": far}
 
 
 _COUNTS = ("hits", "misses", "loads", "far_hits", "shared", "renewed", "seconds")
