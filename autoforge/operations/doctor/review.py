@@ -19,6 +19,7 @@ def all_checks() -> Sequence[Check]:
         environment,
         indexes,
         integrity,
+        live,
         migrations,
         preferences,
         tables,
@@ -26,7 +27,7 @@ def all_checks() -> Sequence[Check]:
         work,
     )
 
-    areas = (migrations, environment, preferences, tables, indexes, integrity, totals, work)
+    areas = (migrations, environment, preferences, tables, live, indexes, integrity, totals, work)
     return [check for area in areas for check in area.CHECKS]
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from autoforge.operations.doctor import host
 from autoforge.operations.doctor.finding import Report
 from autoforge.operations.doctor.patient import Limits, Patient, opened
 from autoforge.operations.doctor.review import review
+from autoforge.operations.doctor.traffic import Traffic
 from autoforge.settings import Settings
 
 
@@ -18,10 +20,18 @@ async def examine(settings: Settings, *, ignored: Collection[str] = (), seconds:
     async with opened(settings) as (database, url):
         where = (Path.cwd() / (url.database or "")).parent if url.get_backend_name() == "sqlite" else settings.data
         machine = await asyncio.to_thread(host.examined, settings.data, where if where.is_dir() else Path.cwd())
-        patient = Patient(settings, database, url, machine, limits=Limits(seconds=seconds))
+        traffic = await asyncio.to_thread(Traffic.read, settings.data)
+        if traffic is not None:
+            machine = replace(machine, processes=len(traffic.processes))
+        patient = Patient(settings, database, url, machine, traffic, Limits(seconds=seconds))
         report = await review(patient, ignored=ignored)
     report.figures |= {
         "database": url.render_as_string(hide_password=True),
         "rows": f"{sum(patient.rows.values()):,} in {len(patient.rows)} tables",
+        "running": "nothing runs, so there are no live figures" if traffic is None else _told(traffic),
     }
     return report
+
+
+def _told(traffic: Traffic) -> str:
+    return ", ".join(f"{one['process']['role']} {one['process']['name']}" for one in traffic.processes)

@@ -18,3 +18,10 @@ def test_every_finding_is_documented() -> None:
 def test_a_finding_without_documentation_cannot_be_made() -> None:
     with pytest.raises(ValueError, match=r"docs/doctor\.md"):
         Finding("made-up", Severity.LOW, "")
+
+
+def test_every_id_is_found_by_some_check() -> None:
+    folder = ROOT / "autoforge" / "operations" / "doctor"
+    source = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py") if path.name != "finding.py")
+    named = set(re.findall(r'"([a-z0-9]+(?:-[a-z0-9]+)+)"', source))
+    assert {one for one in IDS - named if not one.startswith("postgresql-")} == set()

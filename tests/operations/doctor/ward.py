@@ -59,13 +59,15 @@ class Ward:
         self, *, checks: Sequence[Check] | None = None, ignored: Collection[str] = ON_PURPOSE, **about: Any
     ) -> Report:
         """A whole review; ``about`` are fields of the patient (host, traffic, limits)."""
+        return asyncio.run(self.visit(checks, ignored, **about))
 
-        async def visit() -> Report:
-            async with opened(self.settings) as (database, url):
-                patient = Patient(self.settings, database, url, **{"host": HOST, **about})
-                return await review(patient, ignored=ignored, checks=checks)
-
-        return asyncio.run(visit())
+    async def visit(
+        self, checks: Sequence[Check] | None = None, ignored: Collection[str] = ON_PURPOSE, **about: Any
+    ) -> Report:
+        """The same where an event loop runs already."""
+        async with opened(self.settings) as (database, url):
+            patient = Patient(self.settings, database, url, **{"host": HOST, **about})
+            return await review(patient, ignored=ignored, checks=checks)
 
     def findings(self, **about: Any) -> dict[str, Finding]:
         """By id; everything was looked at."""
