@@ -1,7 +1,7 @@
 """Fills a data directory as the service levels want it, and tells what is in it: people, keys, prompts, suites, runs.
 
 Prompts come through the product's own import. ``python -m bench.site FOLDER [DATABASE_URL]`` fills and leaves
-``FOLDER/facts.json`` behind; ``PROMPTS`` is how many prompts, each with two versions and the label ``production``.
+``FOLDER/facts.json`` behind. Each prompt has two versions and the label ``production``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import random
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -32,22 +33,30 @@ from autoforge.prompts.formats.records import PromptRecord, VersionRecord
 from autoforge.settings import load_settings
 from bench.filling import TEXT
 
-PROMPTS, PEOPLE, TEMPLATES = 10_000, 200, 200
-SUITES, CASES = 50, 10
-SCORED, RUNS_EACH = 300, 8
-"""Prompts that have evaluations, and how many each."""
+CASES, RUNS_EACH = 10, 8
 
 
-async def fill(services: Opened) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """``scored`` are the prompts that have evaluations, ``RUNS_EACH`` of them."""
+
+    prompts: int = 10_000
+    people: int = 200
+    templates: int = 200
+    suites: int = 50
+    scored: int = 300
+
+
+async def fill(services: Opened, sizes: Sizes = Sizes()) -> dict[str, Any]:
     """What :class:`bench.load.mix.Mix` wants to know."""
-    keys = await _people(services)
+    keys = await _people(services, sizes.people)
     admin = new_api_key()
     async with services.database.write() as session:
         await bulk.insert_many(session, m.ApiKey, [_key(services, services.owner.user_id, admin)])
-    prompts = await _prompts(services)
-    await _templates(services)
-    suites = await _suites(services)
-    runs = await _runs(services, suites, prompts[:SCORED])
+    prompts = await _prompts(services, sizes.prompts)
+    await _templates(services, sizes.templates)
+    suites = await _suites(services, sizes.suites)
+    runs = await _runs(services, suites, prompts[: sizes.scored])
     return {
         "keys": keys,
         "admin": admin,
@@ -58,8 +67,8 @@ async def fill(services: Opened) -> dict[str, Any]:
     }
 
 
-async def _people(services: Opened) -> list[str]:
-    now, ids, keys = clock.now(), [new_id() for _ in range(PEOPLE)], [new_api_key() for _ in range(PEOPLE)]
+async def _people(services: Opened, number: int) -> list[str]:
+    now, ids, keys = clock.now(), [new_id() for _ in range(number)], [new_api_key() for _ in range(number)]
     users = [{"id": one, "email": f"p{one.hex}@example.com", "name": f"Person {n}"} for n, one in enumerate(ids)]
     place = {"workspace_id": services.owner.workspace_id, "role": "member", "created_at": now}
     async with services.database.write(bulk=True) as session:
@@ -76,17 +85,17 @@ def _key(services: Opened, user_id: UUID, key: str) -> dict[str, Any]:
     return row | {"scopes": '["*:write"]', "created_at": clock.now()}
 
 
-def _records() -> Iterator[PromptRecord]:
-    for number in range(PROMPTS):
+def _records(count: int) -> Iterator[PromptRecord]:
+    for number in range(count):
         versions = tuple(VersionRecord(n, from_text(f"{number} {n} {TEXT}")) for n in (1, 2))
         heads: dict[str, Any] = {"branches": {"main": 2}, "labels": {"production": 1}}
         yield PromptRecord(f"team-{number % 7}/prompt-{number}", versions, f"Prompt {number}", **heads)
 
 
-async def _prompts(services: Opened) -> list[tuple[str, UUID, UUID]]:
+async def _prompts(services: Opened, count: int) -> list[tuple[str, UUID, UUID]]:
     """Name, id and the id of the first version."""
     async with services.database.write(bulk=True) as session:
-        report = await import_records(session, services.owner, _records())
+        report = await import_records(session, services.owner, _records(count))
         assert report.failed == 0, report
     async with services.database.write(bulk=True) as session:
         await settle(session)
@@ -98,23 +107,23 @@ async def _prompts(services: Opened) -> list[tuple[str, UUID, UUID]]:
     return [(row[0], row[1], row[2]) for row in rows]
 
 
-async def _templates(services: Opened) -> None:
+async def _templates(services: Opened, count: int) -> None:
     now, owner = clock.now(), services.owner
     place = {"workspace_id": owner.workspace_id, "owner_id": owner.user_id, "created_at": now, "updated_at": now}
     content = json.dumps({"messages": [{"content": TEXT, "role": "user"}]}, separators=(",", ":"))
-    rows = ({"id": new_id(), "name": f"template-{n}", "content": content, **place} for n in range(TEMPLATES))
+    rows = ({"id": new_id(), "name": f"template-{n}", "content": content, **place} for n in range(count))
     async with services.database.write(bulk=True) as session:
         await bulk.insert_many(session, m.Template, rows)
 
 
-async def _suites(services: Opened) -> list[StoredSuite]:
+async def _suites(services: Opened, count: int) -> list[StoredSuite]:
     tests = [
         {"vars": {"question": f"What is {n}?"}, "assert": [{"type": "icontains", "value": f"answer {n}"}]}
         for n in range(CASES)
     ]
     cases = config_of_tests(tests, None).cases
     async with services.database.write(bulk=True) as session:
-        return [await store_suite(session, services.owner, f"suite-{n}", "", cases) for n in range(SUITES)]
+        return [await store_suite(session, services.owner, f"suite-{n}", "", cases) for n in range(count)]
 
 
 async def _runs(services: Opened, suites: list[StoredSuite], prompts: list[tuple[str, UUID, UUID]]) -> list[UUID]:
@@ -123,7 +132,7 @@ async def _runs(services: Opened, suites: list[StoredSuite], prompts: list[tuple
     results: list[dict[str, Any]] = []
     for place, (_, prompt_id, version_id) in enumerate(prompts):
         for nth in range(RUNS_EACH):
-            suite = suites[(place + nth) % SUITES]
+            suite = suites[(place + nth) % len(suites)]
             run_id, passed = new_id(), made_up.randint(1, CASES)
             at = began + timedelta(seconds=len(runs))
             owner = {"workspace_id": services.owner.workspace_id, "created_by": services.owner.user_id}
