@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import Depends, FastAPI
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from autoforge import __version__
 from autoforge.access import account_pages, audit_pages, key_pages
@@ -41,9 +41,9 @@ from autoforge.prompts import (
     version_pages,
     version_routes,
 )
-from autoforge.prompts.serving import Serving
+from autoforge.prompts.serving import PREFIX, ROUTE, Serving
 from autoforge.settings import Settings, load_settings
-from autoforge.telemetry import logs
+from autoforge.telemetry import logs, traces
 from autoforge.users import (
     cleanup_pages,
     cleanup_routes,
@@ -60,6 +60,7 @@ from autoforge.web.closing import noticing_the_end
 from autoforge.web.middleware import Edge
 from autoforge.web.parameters import known_parameters
 from autoforge.web.rendering import STATIC
+from autoforge.web.tracing import Traced
 
 API = "/api/v1"
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
@@ -72,9 +73,10 @@ class Product(FastAPI):
         super().__init__(**given)
         self.add_middleware(Edge, **edge)
         self.serving = Serving(super().__call__, **{name: edge[name] for name in ("hosts", "proxies", "log_all")})
+        self.entrance: ASGIApp = self.serving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.serving(scope, receive, send)
+        await self.entrance(scope, receive, send)
 
 
 def create(settings: Settings | None = None) -> Product:
@@ -116,6 +118,9 @@ def create(settings: Settings | None = None) -> Product:
     _include(made)
     made.mount("/static", Assets(STATIC), name="static")
     directory.install(made)
+    if chosen.traces:
+        traces.check()
+        made.entrance = Traced(made.serving, {PREFIX: ROUTE})
     return made
 
 

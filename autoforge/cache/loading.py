@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from autoforge.cache.near import ABSENT, Entry, Near, weight_of
 from autoforge.cache.stamps import Mark, Stamps, slots_of
 from autoforge.cache.ttl import Kind
-from autoforge.telemetry import families, metrics
+from autoforge.telemetry import families, metrics, traces
 
 if TYPE_CHECKING:
     from autoforge.cache.far import Far, Seen
@@ -226,7 +226,8 @@ class Cache:
         self.counts[flight.kind].loads += 1
         self.counts[flight.kind].renewed += flight.renewing
         began = time.perf_counter()
-        value = await flight.load()
+        with traces.span(f"cache load {flight.kind.label}", autoforge__cache__kind=flight.kind.label):
+            value = await flight.load()
         seconds = time.perf_counter() - began
         self.counts[flight.kind].seconds += seconds
         metrics.observe(families.CACHE_LOAD_SECONDS, seconds, flight.kind.label)

@@ -19,6 +19,7 @@ import click
 from autoforge.cli.running import data_options, settings_of
 from autoforge.errors import AutoforgeError, BadInput
 from autoforge.settings import Settings
+from autoforge.telemetry import traces
 
 
 @click.command()
@@ -40,6 +41,8 @@ def serve(
     """Serve the pages and the API, and make the data directory on the first start."""
     settings = settings_of(data, database_url, cache_url=cache_url, host=host, samples=False if no_samples else None)
     _check_reach(settings)
+    if settings.traces:
+        traces.check()
     alone = _must_be_alone(settings)
     if workers > 1 and alone:
         click.echo(f"autoforge: one worker instead of {workers}. {alone}", err=True)

@@ -11,8 +11,8 @@ import asyncio
 import logging
 import platform
 import shutil
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,13 @@ from autoforge.db import Database, ReadSession, named
 from autoforge.db import models as m
 from autoforge.db.connection import dbapi
 from autoforge.db.embedded import EmbeddedDatabase
-from autoforge.db.trace import Statement, add_hook
+from autoforge.db.trace import Hook, Statement, add_hook
 from autoforge.errors import AutoforgeError
 from autoforge.operations.opening import Opened
 from autoforge.queue import REGISTRY
 from autoforge.queue.backlog import backlogs
-from autoforge.telemetry import exposition, families, metrics, process
+from autoforge.settings import Settings
+from autoforge.telemetry import exposition, families, metrics, process, traces
 from autoforge.telemetry.cells import Cells, Counted, Series, Slot, can_share
 from autoforge.telemetry.families import Family
 
@@ -92,12 +93,31 @@ async def measured(services: Opened) -> AsyncIterator[Meter]:
     with closing(slot or cells), metrics.counting_in(cells):
         meter = Meter(services, slot)
         _begin_at_zero()
-        forget = add_hook(_counting_hook())
-        try:
-            async with process.watched(meter.process, meter.take_over):
+        shapes = Shapes()
+        with hooked(_counting(shapes)):
+            async with process.watched(meter.process, meter.take_over), _traced(services.settings, shapes):
                 yield meter
-        finally:
-            forget()
+
+
+@asynccontextmanager
+async def _traced(settings: Settings, shapes: Shapes) -> AsyncIterator[None]:
+    """Sends traces, where somebody wants them."""
+    if not settings.traces:
+        yield
+        return
+    async with traces.sending(__version__):
+        with hooked(_tracing(shapes)):
+            yield
+
+
+@contextmanager
+def hooked(hook: Hook) -> Iterator[None]:
+    """Tells ``hook`` of every statement until the block ends."""
+    forget = add_hook(hook)
+    try:
+        yield
+    finally:
+        forget()
 
 
 def _slot(folder: Path) -> Slot | None:
@@ -130,23 +150,41 @@ def _begin_at_zero() -> None:
 # --- statements -------------------------------------------------------------------------------------------------------
 
 
-def _counting_hook() -> Callable[[Statement], None]:
-    """Counts each statement. What it is about is found out once for each text that a driver got."""
-    shapes: dict[str, tuple[str, str]] = {}
-    known = frozenset(m.Base.metadata.tables)
-    ran = metrics.statement_ran
+class Shapes:
+    """Operation and table of statements, found out once for each text that a driver got."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, str]] = {}
+        self._tables = frozenset(m.Base.metadata.tables)
+
+    def of(self, statement: Statement) -> tuple[str, str]:
+        shape = self._known.get(statement.sql)
+        if shape is None:
+            shape = _shape(statement, self._tables)
+            if statement.sql:
+                if len(self._known) >= _MOST_SHAPES:
+                    self._known.clear()
+                self._known[statement.sql] = shape
+        return shape
+
+
+def _counting(shapes: Shapes) -> Hook:
+    of, ran = shapes.of, metrics.statement_ran
 
     def count(statement: Statement) -> None:
-        shape = shapes.get(statement.sql)
-        if shape is None:
-            shape = _shape(statement, known)
-            if statement.sql:
-                if len(shapes) >= _MOST_SHAPES:
-                    shapes.clear()
-                shapes[statement.sql] = shape
-        ran(shape[0], shape[1], statement.seconds, failed=statement.error is not None)
+        operation, table = of(statement)
+        ran(operation, table, statement.seconds, failed=statement.error is not None)
 
     return count
+
+
+def _tracing(shapes: Shapes) -> Hook:
+    def trace(statement: Statement) -> None:
+        operation, table = shapes.of(statement)
+        known = "" if table == "none" else table
+        traces.statement(statement.dialect, operation, known, statement.sql, statement.seconds, statement.error)
+
+    return trace
 
 
 def _shape(statement: Statement, known: frozenset[str]) -> tuple[str, str]:

@@ -28,7 +28,7 @@ from autoforge.queue.running import Attempt
 from autoforge.queue.tending import Tender
 from autoforge.queue.waking import What, when_woken
 from autoforge.settings import JobsSettings
-from autoforge.telemetry import families, metrics
+from autoforge.telemetry import families, metrics, traces
 
 log = logging.getLogger(__name__)
 
@@ -271,7 +271,8 @@ class Pool:
         began = time.perf_counter()
         kind = "lost"
         try:
-            outcome = await self._run(job)
+            with traces.span(f"job {name}", autoforge__job__id=str(job.id), autoforge__job__attempt=job.attempt):
+                outcome = await self._run(job)
             kind = self._kind_of(job, outcome)
             return outcome
         finally:
