@@ -193,11 +193,6 @@ class Settings(BaseSettings):
     stop_seconds: float = Field(
         60.0, gt=0, description="Seconds that a worker has to finish what it is answering; then it is killed."
     )
-    traces: bool = Field(
-        False,
-        description="Send traces to an OpenTelemetry collector; its standard variables say where to, such as "
-        "OTEL_EXPORTER_OTLP_ENDPOINT. Needs the extra autoforge-nexus[otel].",
-    )
     public_hosts: str = Field(
         "", description="Host names that people reach the server by, besides its own address; comma-separated."
     )
@@ -207,6 +202,18 @@ class Settings(BaseSettings):
         "X-Forwarded-Proto are believed.",
     )
     most_body_bytes: int = Field(16 * 1024 * 1024, ge=1024, description="Bytes that a request's body may have.")
+    requests_at_once: int = Field(
+        24,
+        ge=0,
+        description="Requests that a process works on at a time; more wait in line. 0: as many as come. Prompts served "
+        "from memory, health, metrics and assets need no place, and streams only until they begin.",
+    )
+    burst_seconds: float = Field(
+        0.5, gt=0, description="Seconds that a request may wait in line, as long as the line is empty now and then."
+    )
+    patience_seconds: float = Field(
+        0.04, gt=0, description="Seconds that it may wait when the line is not; then the answer is 503."
+    )
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     jobs: JobsSettings = Field(default_factory=JobsSettings)
     cache: CacheSettings = Field(default_factory=CacheSettings)

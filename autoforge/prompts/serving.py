@@ -50,7 +50,7 @@ MOST_ENCODED = 8 * 1024 * 1024
 
 _LONGEST = 1_000
 _UNUSUAL = frozenset(
-    b"cookie,content-length,transfer-encoding,expect,if-match,idempotency-key,range,upgrade,x-profile,traceparent".split(
+    b"cookie,content-length,transfer-encoding,expect,if-match,idempotency-key,range,upgrade,x-profile".split(
         b","
     )
 )

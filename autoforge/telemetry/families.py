@@ -93,6 +93,7 @@ REQUEST_SECONDS = _histogram(
     REQUEST_BUCKETS,
 )
 IN_FLIGHT = _gauge("http_requests_in_flight", "", "Requests that are being answered.")
+SHED = _counter("http_shed_total", "", "Requests answered 503 before any work was done, since too many waited already.")
 OVER_BUDGET = _counter("http_query_budget_exceeded_total", "route", "Requests that took more statements than allowed.")
 
 STATEMENTS = _counter(

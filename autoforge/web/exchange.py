@@ -17,6 +17,7 @@ from autoforge.db.trace import StatementCount
 from autoforge.telemetry import families, levels, logs, metrics
 from autoforge.web import compression
 from autoforge.web.rendering import CONTENT_SECURITY_POLICY
+from autoforge.web.turnstile import Place
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +52,7 @@ class Exchange:
 
     __slots__ = (
         "_began", "_coded", "_compressor", "_encoding", "_head", "_lasts", "_log_all", "_scope", "_send", "_start",
-        "_streams", "statements", "status",
+        "_streams", "place", "statements", "status",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, send: Send, statements: StatementCount, *, log_all: bool = False) -> None:
@@ -64,6 +65,7 @@ class Exchange:
         self._start: Message | None = None
         self._compressor: compression.Compressor | None = None
         self._streams = self._lasts = False
+        self.place: Place | None = None
         metrics.request_began()
 
     @property
@@ -92,6 +94,8 @@ class Exchange:
         known = dict(headers)
         self._streams = known.get(b"content-type", b"").startswith(b"text/event-stream")
         self._lasts = self.status == 200 and b"content-length" not in known  # a stream, as exports are too
+        if self._lasts and self.place is not None:
+            self.place.leave()
         if self._encoding is not None:
             if self.status == 304:
                 headers = with_coded_tag(headers, known, self._encoding, self._coded)

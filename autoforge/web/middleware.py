@@ -17,9 +17,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from autoforge.db.trace import count_statements
+from autoforge.errors import Overloaded
 from autoforge.web import arrivals, compression, problems, watching
 from autoforge.web.arrivals import Refused
 from autoforge.web.exchange import Exchange, HeadAnswered
+from autoforge.web.turnstile import Turnstile
 
 log = structlog.get_logger(__name__)
 
@@ -30,12 +32,21 @@ class Edge:
     """Wraps the application.
 
     ``hosts`` are the host names that it answers to, ``most_bytes`` bounds a body, ``proxies`` are the networks whose
-    ``X-Forwarded-For`` is believed; ``log_all`` writes a line per request, not only for the slow ones.
+    ``X-Forwarded-For`` is believed; ``log_all`` writes a line per request, not only for the slow ones; ``turnstile``
+    says how many are worked on at once.
     """
 
     def __init__(
-        self, app: ASGIApp, *, hosts: Iterable[str], most_bytes: int, proxies: Iterable[str] = (), log_all: bool = False
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Iterable[str],
+        most_bytes: int,
+        proxies: Iterable[str] = (),
+        log_all: bool = False,
+        turnstile: Turnstile | None = None,
     ) -> None:
+        self._turnstile = turnstile or Turnstile()
         self._app, self._hosts, self._most, self._log_all = app, frozenset(hosts), most_bytes, log_all
         self._proxies = arrivals.networks(proxies)
 
@@ -54,6 +65,8 @@ class Edge:
             try:
                 await self._answer(scope, headers, receive, exchange)
             finally:
+                if exchange.place is not None:
+                    exchange.place.leave()
                 exchange.finished()
                 watching.end(begun)
                 structlog.contextvars.reset_contextvars(**tokens)
@@ -65,7 +78,14 @@ class Edge:
             if scope["method"] == "HEAD":
                 scope["method"] = "GET"  # Exchange keeps the body back
             keyed = scope if b"idempotency-key" in headers else None
-            await self._app(scope, arrivals.bounded(receive, self._most, keyed), exchange.send)
+            exchange.place = place = await self._turnstile.enter(scope)
+            if place is not None and scope["method"] not in arrivals.SAFE:
+                receive = place.outside(receive)
+            bounded = arrivals.bounded(receive, self._most, keyed)
+            await watching.call(self._app, scope, headers, bounded, exchange.send)
+        except Overloaded as error:
+            response = await problems.expected(Request(scope), error)
+            await response(scope, receive, exchange.send)
         except Refused as refused:
             response = problems.refused(Request(scope), refused)
             await response(scope, receive, exchange.send)
