@@ -1,0 +1,1 @@
+"""The tools of bench/: what they count is right, and what they ask exists."""
