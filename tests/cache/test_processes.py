@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from autoforge.cache.ttl import WORD
+from tests import servers
 from tests.cache.servers import Redis, Worker, redis
 
 ONE_SIDED = 5.0
@@ -92,8 +93,17 @@ def shared_database(sqlite_template: Path, folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def far_world(folder: Path, shared_database: str) -> Iterator[World]:
-    with redis(folder) as server, world(folder, shared_database, server) as made:
+def shared_server_database(postgres_url: str, postgres_template: str) -> Iterator[str]:
+    """Several hosts share PostgreSQL; they cannot share a file."""
+    name = f"autoforge_cache_{uuid4().hex[:12]}"
+    servers.on_postgres(postgres_url, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+    yield servers.naming(postgres_url, name)
+    servers.on_postgres(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def far_world(folder: Path, shared_server_database: str) -> Iterator[World]:
+    with redis(folder) as server, world(folder, shared_server_database, server) as made:
         yield made
 
 
@@ -153,12 +163,18 @@ def computed(world: World) -> list[str]:
     return (world.folder / "computed").read_text().split()
 
 
+def got_the_value(workers: list[Worker]) -> bool:
+    """All who asked, and none of them held a connection while waiting: the one is that of the outbox's sweep."""
+    answers = [worker.receive() for worker in workers]
+    return all(answer["values"] == ["value"] and answer["connections"] <= 1 for answer in answers)
+
+
 def test_ten_thousand_misses_are_one_computation_in_all(far_world: World) -> None:
     far_world.settle()
     (far_world.folder / "computed").write_text("")
     for worker in far_world.workers:
         worker.send("storm", key="storm", askers=10_000)
-    assert [worker.receive() for worker in far_world.workers] == [{"values": ["value"]}] * 3
+    assert got_the_value(far_world.workers)
     assert len(computed(far_world)) == 1
 
 
@@ -166,7 +182,7 @@ def test_ten_thousand_misses_without_redis_are_one_computation_per_process(near_
     (near_world.folder / "computed").write_text("")
     for worker in near_world.workers:
         worker.send("storm", key="storm", askers=10_000)
-    assert [worker.receive() for worker in near_world.workers] == [{"values": ["value"]}] * 3
+    assert got_the_value(near_world.workers)
     done = computed(near_world)
     assert len(done) == len(set(done)) <= 3
 
@@ -181,7 +197,7 @@ def test_another_process_takes_over_when_the_one_that_computes_dies(folder: Path
         for worker in others:
             worker.send("storm", key="dying", askers=1_000)
         first.kill()
-        assert [worker.receive() for worker in others] == [{"values": ["value"]}] * 2
+        assert got_the_value(others)
         done = computed(made)
         assert len(done) == 2
         assert len(set(done)) == 2

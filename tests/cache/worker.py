@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Integer, String, bindparam, cast, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from autoforge.cache import Cache, Kind, Stamps
 from autoforge.cache.opening import open_cache
@@ -26,8 +27,16 @@ from autoforge.db import models as m
 from autoforge.settings import CacheSettings, DatabaseSettings
 
 READ = named("test.read", select(m.Lease.holder).where(m.Lease.name == bindparam("key")), bounded=True)
-RAISE = update(m.Lease).where(m.Lease.name == bindparam("key")).values(holder=bindparam("written"))
 _EVER = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def _raise(insert: Any) -> Any:
+    first = insert(m.Lease).values(name=bindparam("key"), holder="1", until=_EVER)
+    more = cast(cast(m.Lease.holder, Integer) + 1, String)
+    return first.on_conflict_do_update(index_elements=["name"], set_={"holder": more}).returning(m.Lease.holder)
+
+
+RAISE = {"sqlite": _raise(sqlite.insert), "postgresql": _raise(postgresql.insert)}
 
 
 class Working:
@@ -45,12 +54,7 @@ class Working:
 
     async def write(self, key: str) -> dict[str, Any]:
         async with self.database.write() as session:
-            found = await session.scalar(READ, {"key": key})
-            value = int(found or 0) + 1
-            if found is None:
-                await session.execute(insert(m.Lease), {"name": key, "holder": str(value), "until": _EVER})
-            else:
-                await session.execute(RAISE, {"key": key, "written": str(value)})
+            value = int(await session.scalar(RAISE[session.dialect], {"key": key}) or 0)
             session.touch(f"t:{key}")
         told = not self.cache.stamps.untold(slots_of([f"t:{key}"]))
         return {"value": value, "told": told, "ended": time.monotonic()}
@@ -67,8 +71,19 @@ class Working:
             await asyncio.sleep(0)
             return "value"
 
+        gate, most = self.database.gate, 0
+
+        async def watch() -> None:
+            nonlocal most
+            while True:
+                most = max(most, gate.inside)
+                await asyncio.sleep(0.002)
+
+        watching = asyncio.create_task(watch())
         asked = (self.cache.get_or_load(key, Kind.PROMPT, ("storm",), load) for _ in range(askers))
-        return {"values": sorted(set(await asyncio.gather(*asked)))}
+        values = sorted(set(await asyncio.gather(*asked)))
+        watching.cancel()
+        return {"values": values, "connections": most}
 
     async def link(self) -> dict[str, Any]:
         link = self.cache.far.link if self.cache.far else None
