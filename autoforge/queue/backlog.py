@@ -30,10 +30,9 @@ _DUE = (
     select(J.run_after)
     .where(J.queue == bindparam("queue"), PENDING)
     .where(J.turn_at <= bindparam("horizon", type_=Instant), J.run_after <= bindparam("moment", type_=Instant))
-    .order_by(J.turn_at, J.id)
 )
 _COUNT = named("queue.backlog", select(func.count()).select_from(_DUE.limit(MOST).subquery()))
-_NEXT = named("queue.next_turn", _DUE.limit(1), bounded=True)
+_NEXT = named("queue.next_turn", _DUE.order_by(J.turn_at, J.id).limit(1), bounded=True)
 
 
 async def backlogs(session: ReadSession, queues: Sequence[str]) -> list[Backlog]:

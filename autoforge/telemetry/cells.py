@@ -61,18 +61,31 @@ class Cells:
             self._next = max(self._next, place + width)
 
     def place(self, series: Series, width: int) -> int:
-        """The first of the ``width`` places of a series."""
+        """The first of the ``width`` places of a series. 0 when there is none for it now: what is put there is lost."""
         found = self.places.get(series)
         if found is not None:
             return found
         if self._next + width > PLACES:
             log.error("there are too many series of metrics; %s is not counted", series)
             return 0
-        place, self._next = self._next, self._next + width
-        if self._names >= 0:
-            os.write(self._names, json.dumps([place, width, *series]).encode() + b"\n")
+        place = self._next
+        if self._names >= 0 and not self._tell(json.dumps([place, width, *series]).encode() + b"\n"):
+            return 0
+        self._next += width
         self.places[series] = place
         return place
+
+    def _tell(self, line: bytes) -> bool:
+        """Writes down whose place it is: the whole line or, on a full disk, nothing of it."""
+        size = os.fstat(self._names).st_size
+        try:
+            if os.write(self._names, line) == len(line):
+                return True
+        except OSError as error:
+            log.warning("a new series of metrics is not counted: %s", error)
+        with suppress(OSError):
+            os.ftruncate(self._names, size)
+        return False
 
     def close(self) -> None:
         self.values.release()
@@ -128,7 +141,8 @@ def _mapped(path: Path, access: int) -> mmap.mmap:
     opened = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         if os.fstat(opened).st_size < PLACES * 8:
-            os.ftruncate(opened, PLACES * 8)
+            # Room on the disk, not only a size: to write where there is none would end the process (SIGBUS).
+            os.posix_fallocate(opened, 0, PLACES * 8)
         return mmap.mmap(opened, PLACES * 8, access=access)
     finally:
         os.close(opened)

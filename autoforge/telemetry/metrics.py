@@ -89,7 +89,7 @@ def request_finished(method: str, route: str, status: int, seconds: float | None
 def _new_request(method: str, route: str, status: int) -> tuple[int, int]:
     known = method if method in METHODS else "other"
     found = _place(f.REQUESTS, known, route, str(status or GONE)), _place(f.REQUEST_SECONDS, known, route)
-    if known == method:  # what a client invents is not kept
+    if known == method and all(found):  # what a client invents is not kept
         _requests[method, route, status] = found
     return found
 
@@ -104,7 +104,8 @@ def statement_ran(operation: str, table: str, seconds: float, *, failed: bool = 
     except KeyError:
         status = "error" if failed else "ok"
         count, spent = _place(f.STATEMENTS, operation, table, status), _place(f.STATEMENT_SECONDS, operation, table)
-        _statements[operation, table, failed] = count, spent
+        if count and spent:
+            _statements[operation, table, failed] = count, spent
     values = _values
     values[count] += 1.0
     values[spent] += seconds
@@ -118,7 +119,9 @@ def _found(family: Family, labels: tuple[str, ...]) -> int:
     series = (family.name, *labels)
     place = _places.get(series)
     if place is None:
-        place = _places[series] = _place(family, *labels)
+        place = _place(family, *labels)
+        if place:
+            _places[series] = place
     return place
 
 

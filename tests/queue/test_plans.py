@@ -13,6 +13,7 @@ from autoforge.db import models as m
 from autoforge.db.ids import new_id
 from autoforge.db.trace import add_hook
 from autoforge.queue import claims, control, outcomes
+from autoforge.queue.backlog import backlogs
 from autoforge.queue.context import Context
 from tests import make
 from tests.queue import tasks
@@ -54,6 +55,7 @@ async def whole_life(jobs: Jobs) -> None:
         assert not await claims.any_expired(session)
         assert await claims.abandoned(session) == []
         assert await claims.cancelling(session, "me") == set()
+        assert [one.waiting for one in await backlogs(session, ["default", "other", "none"])] == [3_001, 3_000, 0]
     async with jobs.database.write() as session:
         claimed = await claims.claim(session, ["default", "other"], "me", 50, 30)
         assert claimed[0].id == job_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +84,21 @@ def test_the_first_of_all_begins_anew(tmp_path: Path) -> None:
     kill(process)
     slot = Slot(tmp_path)
     assert total(list(slot.all())) == 0
+    slot.close()
+
+
+def test_a_full_disk_costs_new_series_and_nothing_else(tmp_path: Path) -> None:
+    slot = Slot(tmp_path)
+    slot.cells.values[slot.cells.place(SERIES, 1)] += 5
+    full = slot.cells._names
+    slot.cells._names = os.open("/dev/full", os.O_WRONLY)
+    try:
+        assert slot.cells.place(("autoforge_jobs_started_total", "b"), 1) == 0
+    finally:
+        os.close(slot.cells._names)
+        slot.cells._names = full
+    assert slot.cells.place(("autoforge_jobs_started_total", "b"), 1) > 0
+    assert total(list(slot.all())) == 5
     slot.close()
 
 

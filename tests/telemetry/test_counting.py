@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 
+from autoforge.db.admission import Gate, connection_line
+from autoforge.errors import Overloaded
+from autoforge.settings import DatabaseSettings
 from autoforge.telemetry import families, metrics
 from autoforge.telemetry.cells import Cells
 from autoforge.telemetry.families import Family
@@ -84,3 +88,16 @@ def test_names_are_those_of_prometheus() -> None:
         assert (family.kind == "histogram") == bool(family.buckets), family.name
         assert list(family.buckets) == sorted(family.buckets)
         assert not {"id", "path", "url", "user", "key"} & set(family.labels)
+
+
+async def test_who_waits_for_a_place_is_counted_and_who_is_turned_away(cells: Cells) -> None:
+    gate = Gate(connection_line(DatabaseSettings(pool_queue=1), "readers"), 1)
+    await gate.enter()
+    waiting = asyncio.create_task(gate.enter())
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await gate.enter()
+    gate.leave()
+    await waiting
+    assert gate.refused == 1
+    assert sum(numbers(cells, families.POOL_WAIT, "readers")[1:]) == 1
