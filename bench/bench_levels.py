@@ -201,7 +201,7 @@ def _soak(site: Site, load: Load, rate: float, found: Found) -> None:
 
 
 def _faults(site: Site) -> list[tuple[str, Any]]:
-    faults: list[tuple[str, Any]] = [("a worker killed", site.kill_a_worker)]
+    faults: list[tuple[str, Any]] = [("a worker killed", site.kill_a_worker)] if site.setup.workers > 1 else []
     if site.redis is not None:
         faults += [("Redis killed", site.redis.kill), ("Redis back", site.redis.start)]
     return faults

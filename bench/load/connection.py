@@ -27,7 +27,7 @@ class Connection:
     _need: int = 0
 
     def __post_init__(self) -> None:
-        self.socket = socket.create_connection(self.address, timeout=10)
+        self.socket = socket.create_connection(self.address, timeout=1)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setblocking(False)
 
