@@ -117,6 +117,15 @@ async def store_suite(
     return StoredSuite(suite_id, changes.ids, cases)
 
 
+async def create_suite(
+    session: WriteSession, actor: Actor, name: str, description: str, cases: Sequence[Case]
+) -> StoredSuite:
+    """As :func:`store_suite`, but Conflict when there is a suite of this name already."""
+    if await session.first(_BY_NAME, {"workspace_id": actor.workspace_id, "name": checked_name(name)}):
+        raise _taken(checked_name(name))
+    return await store_suite(session, actor, name, description, cases)
+
+
 async def _suite_named(
     session: WriteSession, actor: Actor, name: str, description: str, is_sample: bool
 ) -> tuple[UUID, str]:

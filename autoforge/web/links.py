@@ -62,8 +62,10 @@ class Links:
     def suites(self, **query: Query) -> str:
         return with_query(f"{self.overview}/suites", query)
 
-    def suite(self, suite_id: UUID | str, **query: Query) -> str:
-        return with_query(f"{self.overview}/suites/{suite_id}", query)
+    def suite(self, suite_id: UUID | str, part: str = "", **query: Query) -> str:
+        """``part`` edit is a form; delete and restore are targets of forms."""
+        path = f"{self.overview}/suites/{suite_id}"
+        return with_query(f"{path}/{part}" if part else path, query)
 
     def evaluations(self, **query: Query) -> str:
         """List: ``q``, ``suite``, ``prompt``, ``status``, ``sort``, ``after``."""

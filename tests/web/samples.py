@@ -38,6 +38,7 @@ from tests.web.sample_runs import COMPARE, EVALUATIONS, RESULTS, RUN, SUITE_CASE
 __all__ = ["NOISY_PAGE", "NOW", "PAGES", "page"]
 
 TEMPLATE_VALUES = {**EDIT_VALUES, "description": "", "category": "support", "public": True, "row_version": "3"}
+SUITE_VALUES = {"name": "x", "description": "", "tests": "- vars: {a: 1}", "row_version": "3"}
 _COUNTS = {"created": 3, "extended": 1, "unchanged": 2, "failed_count": 1_203}
 _BAD = [{"line": 3, "place": "line 3", "message": "There is no text; name a column with map."}]
 IMPORTED: list[Context] = [{**_COUNTS, "stored": stored, "failed": _BAD} for stored in (True, False)]
@@ -161,6 +162,10 @@ PAGES: dict[str, list[Context]] = {
     "templates/show.html": [
         {"template": TEMPLATES[i], "version": VERSION, "name": "answer-as-json", "errors": errors}
         for i, errors in ((0, {}), (2, {"name": "There is already a prompt of that name."}))
+    ],
+    "suites/edit.html": [
+        {"suite": None, "values": SUITE_VALUES, "errors": {"tests": "/tests/0: No.", "name": "It is taken."}},
+        {"suite": SUITES[0], "values": SUITE_VALUES, "errors": {"": "Somebody else saved first."}},
     ],
     "suites/list.html": [
         {"suites": SUITES, "pager": pager(2, None), "filtered": False},
