@@ -143,6 +143,7 @@ def _begin_at_zero() -> None:
             metrics.prepare(families.FINISHED, task.name, outcome)
         metrics.prepare(families.JOB_SECONDS, task.name)
         metrics.prepare(families.RUNNING, task.queue)
+    metrics.prepare(families.SHED)
     for kind in Kind:
         metrics.prepare(families.CACHE_LOAD_SECONDS, kind.label)
 
