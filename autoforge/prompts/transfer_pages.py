@@ -44,7 +44,7 @@ class _Sent:
     skip_bad: bool
 
 
-@router.get("/import")
+@router.get("/import", openapi_extra=budget(0))
 async def choose_file(request: Request, actor: Who, folder: Words = "") -> Response:
     actor.needs("prompts:write")
     return _form(request, {"folder": folder.strip("/"), "skip_bad": False}, {}, None, 200)
