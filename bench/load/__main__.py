@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
+import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,14 @@ def _requests(plan: dict[str, Any]) -> Requests:
     return Fixed(json.loads(Path(plan["requests"]).read_text()))
 
 
+def _allow_files() -> None:
+    """A connection is an open file, and many systems allow 1,024 of them unless asked."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def main() -> None:
+    _allow_files()
     plan = json.loads(sys.stdin.readline())
     address = (plan["host"], plan["port"])
     generator = Generator(address, plan["connections"], _requests(plan), plan.get("patience", 10.0))
