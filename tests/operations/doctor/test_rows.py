@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
+from autoforge.operations.doctor import indexes, migrations
 from tests.operations.doctor.ward import Ward
 
 _ZERO = {"sqlite": "zeroblob(32)", "postgresql": "decode(repeat('00', 32), 'hex')"}
@@ -46,28 +45,23 @@ FAULTS = {
 _MORE = {"job-dead": "ended_at", "job-lease-expired": "lease_until", "job-waiting": "worker"}
 
 
-@pytest.mark.parametrize("slug", FAULTS)
-def test_a_fault_in_the_rows_is_found_and_nothing_else(file_ward: Ward, slug: str) -> None:
-    _plant(file_ward, slug)
-    findings = file_ward.findings()
-    assert set(findings) == {slug}
-    assert findings[slug].evidence or findings[slug].commands
-    assert findings[slug].remedy
-
-
-def test_the_faults_are_found_on_postgresql_too(server_ward: Ward) -> None:
-    """All at once: what it takes to make a database costs more than a review. Those of the revision exclude others."""
+def test_each_fault_in_the_rows_is_found_and_nothing_else(ward: Ward) -> None:
+    """All at once: each has a finding of its own, and none brings another along."""
     expected = {slug for slug in FAULTS if not slug.startswith("migration-")}
-    for slug in expected:
-        _plant(server_ward, slug)
-    assert server_ward.found() == expected
+    for slug in sorted(expected):
+        _plant(ward, slug)
+    findings = ward.findings()
+    assert set(findings) == expected
+    for finding in findings.values():
+        assert finding.evidence
+        assert finding.remedy
 
 
-def test_each_wrong_revision_is_found_on_postgresql_too(server_ward: Ward) -> None:
+def test_each_wrong_revision_is_found(ward: Ward) -> None:
     for slug in (one for one in FAULTS if one.startswith("migration-")):
-        server_ward.plant("DELETE FROM alembic_version", "INSERT INTO alembic_version VALUES ('0001')")
-        _plant(server_ward, slug)
-        assert server_ward.found() == {slug}
+        ward.plant("DELETE FROM alembic_version", "INSERT INTO alembic_version VALUES ('0001')")
+        _plant(ward, slug)
+        assert {one.id for one in ward.report(checks=(*migrations.CHECKS, *indexes.CHECKS)).findings} == {slug}
 
 
 def _plant(ward: Ward, slug: str) -> None:

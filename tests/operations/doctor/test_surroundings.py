@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from autoforge.cli import autoforge
 from autoforge.db import clock
 from autoforge.errors import BadInput, DatabaseUnavailable
-from autoforge.operations.doctor import preferences, tables
+from autoforge.operations.doctor import environment, preferences, tables
 from autoforge.operations.doctor.finding import Severity
 from autoforge.settings import CacheSettings
 from tests.operations.doctor.ward import GB, HOST, ON_PURPOSE, Ward, limits
@@ -33,15 +33,17 @@ def _with(ward: Ward, **given: Any) -> Ward:
     return Ward(settings.model_copy(update={**own, **nested}), ward.dialect)
 
 
-SETTINGS: dict[str, dict[str, Any]] = {
+LOCAL: dict[str, dict[str, Any]] = {
     "sqlite-synchronous": {"database_synchronous": "NORMAL"},
     "cache-huge": {"cache_size_mb": 12 * 1024},
     "log-level-debug": {"log_level": "debug", "database_environment": "production"},
     "statement-timeout-long": {"database_statement_timeout": 3600.0},
     "body-size-huge": {"most_body_bytes": 2 * GB},
-    "rate-limit-off": {"host": "0.0.0.0", "secret": "s" * 40, "requests_per_minute": 0},
+}
+REACHED: dict[str, dict[str, Any]] = {
     "secret-unset": {"host": "0.0.0.0"},
-    "sign-in-off": {"host": "0.0.0.0", "secret": "s" * 40, "sign_in": False},
+    "rate-limit-off": {"requests_per_minute": 0},
+    "sign-in-off": {"sign_in": False},
 }
 HOSTS: dict[str, dict[str, Any]] = {
     "sqlite-old": {"sqlite": (3, 40, 1)},
@@ -50,16 +52,26 @@ HOSTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("slug", SETTINGS)
-def test_a_setting_that_hurts_is_found(file_ward: Ward, slug: str) -> None:
-    findings = _with(file_ward, **SETTINGS[slug]).findings()
-    assert set(findings) == {slug}
-    assert "AUTOFORGE_" in findings[slug].commands
+@pytest.mark.parametrize("faults", [LOCAL, REACHED])
+def test_settings_that_hurt_are_found(file_ward: Ward, faults: dict[str, dict[str, Any]]) -> None:
+    given = {name: value for fault in faults.values() for name, value in fault.items()}
+    findings = _with(file_ward, **given).findings()
+    assert set(findings) == set(faults)
+    for finding in findings.values():
+        assert "AUTOFORGE_" in finding.commands
 
 
-@pytest.mark.parametrize("slug", HOSTS)
-def test_a_fault_of_the_machine_is_found(file_ward: Ward, slug: str) -> None:
-    assert file_ward.found(host=replace(HOST, **HOSTS[slug])) == {slug}
+def test_a_server_that_others_may_reach_is_fine_with_a_secret(file_ward: Ward) -> None:
+    report = _with(file_ward, host="0.0.0.0", secret="s" * 40).report(checks=preferences.CHECKS)
+    assert report.findings == []
+
+
+def test_faults_of_the_machine_are_found(file_ward: Ward) -> None:
+    given = {name: value for fault in HOSTS.values() for name, value in fault.items()}
+    assert file_ward.found(host=replace(HOST, **given)) == set(HOSTS)
+    for slug, fault in HOSTS.items():
+        report = file_ward.report(checks=environment.CHECKS, host=replace(HOST, **fault))
+        assert [one.id for one in report.findings] == [slug]
 
 
 def test_what_is_worse_with_several_processes(file_ward: Ward) -> None:
@@ -122,31 +134,38 @@ FILES: dict[str, Callable[[Ward], None]] = {
     "secret-readable": _readable,
     "data-writable": _writable,
     "file-fragmented": _fragmented,
-    "wal-huge": _long_log,
-    "sqlite-journal-mode": _journal,
-    "database-corrupt": _corrupt,
     "search-index-gap": _search_gap,
     "search-index-orphans": _search_orphan,
     "audit-unguarded": _unguarded,
+    "wal-huge": _long_log,  # at last: whoever writes afterwards writes the log back
 }
 
 
-@pytest.mark.parametrize("slug", FILES)
-def test_a_fault_of_the_files_is_found(file_ward: Ward, slug: str) -> None:
-    FILES[slug](file_ward)
-    assert file_ward.found() == {slug}
+def test_faults_of_the_files_are_found(file_ward: Ward) -> None:
+    for plant in FILES.values():
+        plant(file_ward)
+    assert file_ward.found() == set(FILES)
 
 
-def test_missing_statistics_are_found(file_ward: Ward) -> None:
-    assert file_ward.found(limits=limits(unanalysed_rows=100)) == {"statistics-stale"}
+def test_a_damaged_file_and_one_without_a_log_are_found(file_ward: Ward) -> None:
+    _journal(file_ward)
+    _corrupt(file_ward)
+    assert file_ward.found() == {"sqlite-journal-mode", "database-corrupt"}
+
+
+def test_outgrown_statistics_are_found(file_ward: Ward) -> None:
     file_ward.plant("ANALYZE")
-    assert file_ward.found(limits=limits(unanalysed_rows=100)) == set()
+    asked: dict[str, Any] = {"checks": tables.CHECKS, "limits": limits(unanalysed_rows=100)}
+    assert file_ward.report(**asked).findings == []
+    file_ward.plant("UPDATE sqlite_stat1 SET stat = '3 1 1' WHERE tbl = 'test_results'")
+    assert [one.id for one in file_ward.report(**asked).findings] == ["statistics-stale"]
 
 
 def test_a_disk_that_fills_is_found(file_ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "_LEAST_GROWTH", 1)
-    found = file_ward.found(host=replace(HOST, disk_total=GB, disk_free=500_000), limits=limits(large_table=5))
-    assert found == {"disk-fills", "disk-space-low"}
+    small = replace(HOST, disk_total=GB, disk_free=500_000)
+    report = file_ward.report(checks=tables.CHECKS, host=small, limits=limits(large_table=5))
+    assert [one.id for one in report.findings] == ["disk-fills"]
 
 
 def test_faults_of_postgresql(server_ward: Ward) -> None:
@@ -173,7 +192,8 @@ def test_a_server_that_does_not_sync_is_found(server_ward: Ward) -> None:
 
 def test_clocks_that_are_apart_are_found(server_ward: Ward) -> None:
     with clock.running_on(lambda: clock._system() + timedelta(minutes=3)):
-        assert server_ward.found() == {"clock-skew"}
+        report = server_ward.report(checks=environment.CHECKS)
+    assert [one.id for one in report.findings] == ["clock-skew"]
 
 
 def test_a_check_that_runs_out_of_time_says_so(file_ward: Ward) -> None:
