@@ -24,8 +24,11 @@ from sqlalchemy.pool import NullPool
 from autoforge.db.driver import dbapi
 from autoforge.db.engines import parse_url
 from autoforge.db.models import Base
+from autoforge.db.turns import one_turn
 
 LOCK = 0x4155_544F_464F_5247  # any constant that is ours: the letters AUTOFORG
+
+_PATIENCE = 30.0  # seconds for other processes' writes
 
 
 def _configuration(connection: Connection | None = None) -> Config:
@@ -46,10 +49,10 @@ def _on_sqlite(path: str, work: Callable[[Connection], Any]) -> Any:
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     try:
         with engine.connect() as plain:
-            plain.exec_driver_sql("PRAGMA busy_timeout=30000")
+            plain.exec_driver_sql(f"PRAGMA busy_timeout={_PATIENCE * 1000:.0f}")
             plain.exec_driver_sql("PRAGMA foreign_keys=OFF")  # tables are rebuilt in batch mode
             plain.rollback()
-            with plain.begin():
+            with one_turn(Path(path), _PATIENCE), plain.begin():
                 return work(plain)
     finally:
         engine.dispose()

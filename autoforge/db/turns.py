@@ -19,7 +19,9 @@ import asyncio
 import mmap
 import os
 import struct
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +71,7 @@ class Turns:
 
         Who gives up keeps the place in the queue for whoever of this process asks next.
         """
-        if self._coming is None and self._try():
+        if self._coming is None and self.ask():
             return
         coming = self._coming or self._wait_in_thread()
         self._wanted = True
@@ -105,13 +107,14 @@ class Turns:
             self._memory.close()
         os.close(self._file)
 
-    def _try(self) -> bool:
-        """Without waiting: the turn if it is free, else a number where that is to be had."""
-        try:
-            _fcntl.fcntl(self._file, _SET, _DRAW)
-        except OSError:
-            return False  # another process is drawing just now
-        self._draw()
+    def ask(self) -> bool:
+        """Without waiting: whether it is our turn. Who asks has a place in the queue, as a rule."""
+        if self._before is None:
+            try:
+                _fcntl.fcntl(self._file, _SET, _DRAW)
+            except OSError:
+                return False  # another process is drawing just now
+            self._draw()
         return self._may_enter(_SET)
 
     def _draw(self) -> None:
@@ -168,3 +171,16 @@ def open_turns(database: Path) -> Turns | None:
         turns.close()
         return None
     return turns
+
+
+@contextmanager
+def one_turn(database: Path, patience: float) -> Iterator[None]:
+    """A turn of a process without an event loop; begins without it when it has not come in so many seconds."""
+    turns, give_up = open_turns(database), time.monotonic() + patience
+    while turns is not None and not turns.ask() and time.monotonic() < give_up:
+        time.sleep(0.005)
+    try:
+        yield
+    finally:
+        if turns is not None:
+            turns.close()

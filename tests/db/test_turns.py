@@ -15,7 +15,7 @@ import pytest
 
 from autoforge.db import Database
 from autoforge.db.embedded import EmbeddedDatabase
-from autoforge.db.turns import Turns, open_turns
+from autoforge.db.turns import Turns, one_turn, open_turns
 from autoforge.errors import Overloaded
 from autoforge.settings import DatabaseSettings
 from tests import servers
@@ -120,6 +120,16 @@ async def test_who_dies_waiting_lets_nobody_pass_before_their_turn(tmp_path: Pat
     await asked
     first.close()
     last.close()
+
+
+async def test_a_migration_takes_a_turn_as_well(tmp_path: Path) -> None:
+    writer = opened(tmp_path / "db")
+    with one_turn(tmp_path / "db", servers.PATIENCE):
+        assert not writer.ask()
+        with one_turn(tmp_path / "db", 0.0):
+            pass  # it does not wait for ever
+    assert writer.ask()
+    writer.close()
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
