@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -9,8 +10,10 @@ from prometheus_client.openmetrics import parser
 from prometheus_client.parser import text_string_to_metric_families as plain
 from pydantic import SecretStr
 
+from autoforge.settings import CacheSettings
+from autoforge.telemetry import families, metrics
 from autoforge.telemetry.families import FAMILIES
-from tests.web.site import Site, key, signed_in
+from tests.web.site import Site, key, opened, settings, signed_in
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -111,3 +114,15 @@ async def test_a_database_that_does_not_answer_is_said(small_site: Site) -> None
     assert value(seen, "db_up") == 0
     assert not any(name == "autoforge_jobs_waiting" for name, _ in seen)
     assert value(seen, "process_cpu_seconds_total", process="1") > 0
+
+
+async def test_redis_is_seen_where_there_is_one(tmp_path: Path, sqlite_url: str, redis_url: str) -> None:
+    cache = CacheSettings(url=redis_url, prefix=f"metrics-{uuid4().hex}")
+    async with opened(settings(tmp_path / "data", sqlite_url, samples=False, cache=cache)) as site:
+        seen = await scraped(site)
+        assert value(seen, "cache_redis_up", process="1") == 1
+        assert value(seen, "cache_redis_failures_total") == 0
+        site.app.state.services.cache.far.link.lose(ConnectionError("it takes no changes"))
+        site.app.state.meter.take_over()  # at once: the link is back in a moment
+        cells = metrics.current()
+        assert cells.values[cells.places[families.FAR_UP.name, "1"]] == 0

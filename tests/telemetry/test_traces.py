@@ -36,6 +36,9 @@ async def received(tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPa
             content = {"messages": [{"role": "user", "content": SECRET}]}
             body = {"name": "greeting", "content": content}
             assert (await site.client.post("/api/v1/prompts", json=body)).status_code == 201
+            for _ in range(3):  # from the database, then from memory, before routing
+                assert (await site.client.get("/api/v1/prompts/served/greeting")).status_code == 200
+            assert site.app.serving.answered
             fresh = await key(site.app, site.owner)
             await site.client.get(f"/api/v1/prompts/{uuid4()}", headers=fresh)
             started = await site.client.post("/api/v1/users/cleanup")
@@ -55,6 +58,9 @@ async def test_a_collector_receives_requests_statements_loads_and_jobs(received:
     (missing,) = received.named("GET /api/v1/prompts/{prompt_id}")
     assert attributes(missing)["http.response.status_code"] == 404
     assert missing.status.code == 0  # the caller's mistake is no fault of the service
+
+    served = received.named("GET /api/v1/prompts/served/{reference}")
+    assert [attributes(span)["http.response.status_code"] for span in served] == [200, 200, 200]
 
     (load,) = [span for span in received.below(missing) if span.name == "cache load access"]
     (asked,) = received.below(load)
