@@ -24,7 +24,11 @@ from autoforge.db.types import to_microseconds
 
 FIRST_HASH = bytes(32)
 
-_HEAD = named("audit.head", select(m.AuditHead.seq, m.AuditHead.hash).where(m.AuditHead.id == 1).with_for_update())
+_HEAD = named(
+    "audit.head",
+    select(m.AuditHead.seq, m.AuditHead.hash).where(m.AuditHead.id == 1).with_for_update(),
+    bounded=True,
+)
 _APPEND = named("audit.append", insert(m.AuditEntry))
 _CHAIN = named(
     "audit.chain",

@@ -60,6 +60,9 @@ class Cursor:
     def execute_inline(self, sql: str, parameters: Any, *, reads: bool) -> None:
         self._take(self.owner.call_inline(_execute, sql, parameters, reads=reads))
 
+    def executemany_inline(self, sql: str, parameters: Any) -> None:
+        self._take(self.owner.call_inline(_execute_many, sql, parameters, reads=False))
+
     def setinputsizes(self, *sizes: Any) -> None:
         """Part of the DB-API; SQLite has no use for it."""
 

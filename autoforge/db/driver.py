@@ -62,6 +62,12 @@ class AutoforgeSQLiteDialect(SQLiteDialect_pysqlite):
         else:
             cursor.execute(statement, parameters, reads=reads)
 
+    def do_executemany(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
+        if context is not None and context.execution_options.get(BOUNDED):
+            cursor.executemany_inline(statement, parameters)
+        else:
+            cursor.executemany(statement, parameters)
+
     def do_execute_no_params(self, cursor: Any, statement: str, context: Any = None) -> None:
         self.do_execute(cursor, statement, (), context)
 

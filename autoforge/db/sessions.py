@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast, overload
 
-from sqlalchemy import Connection, CursorResult, Executable, Row
+from sqlalchemy import Connection, CursorResult, Executable, Insert, Row
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.selectable import TypedReturnsRows
 from sqlalchemy.util.concurrency import greenlet_spawn
@@ -33,6 +33,9 @@ LastWork = Callable[["WriteSession", list[Any]], Awaitable[object]]
 
 log = logging.getLogger(__name__)
 _IN_THREAD = {BOUNDED: False}
+_HERE = {BOUNDED: True}
+_AS_MARKED: dict[str, bool] = {}
+_SHORT_ROWS, _SHORT_TEXT = 8, 16_384
 
 
 class ReadSession:
@@ -124,11 +127,9 @@ class ReadSession:
 
     async def _run(self, statement: Executable, parameters: Any) -> CursorResult[Any]:
         try:
-            if self._driver is not None and statement.get_execution_options().get(BOUNDED):
+            if self._driver is not None and (options := _runs_here(statement, parameters)) is not None:
                 try:
-                    if statement.is_select:
-                        return self._connection.execute(statement, parameters)
-                    return await greenlet_spawn(self._connection.execute, statement, parameters)
+                    return self._connection.execute(statement, parameters, execution_options=options)
                 except TooSlowInline:
                     name = statement.get_execution_options().get(NAME)
                     log.info("the bounded statement %s was too slow for the event loop and moved to a thread", name)
@@ -248,6 +249,26 @@ class WriteSession(ReadSession):
                 context.run(callback)
             except (Exception, asyncio.CancelledError):
                 log.exception("a callback failed after the commit")
+
+
+def _runs_here(statement: Executable, parameters: Any) -> dict[str, bool] | None:
+    """The options for running on the event loop, None for what has to go to the thread.
+
+    Here runs what is marked so, and who inserts a few rows that hold little text: on a writer's connection nothing but
+    the commit waits for the disk, and a thread costs more than such an insert.
+    """
+    if statement.get_execution_options().get(BOUNDED):
+        return _AS_MARKED
+    return _HERE if isinstance(statement, Insert) and _is_short(statement, parameters) else None
+
+
+def _is_short(statement: Insert, parameters: Any) -> bool:
+    if statement.select is not None:
+        return False
+    rows = parameters if isinstance(parameters, list) else (parameters or {},)
+    if len(rows) > _SHORT_ROWS:
+        return False
+    return sum(len(value) for row in rows for value in row.values() if isinstance(value, str | bytes)) <= _SHORT_TEXT
 
 
 def _nobody(_tags: Sequence[str]) -> None:

@@ -76,6 +76,7 @@ _NEXT_NUMBER = named(
     .where(m.Prompt.id == bindparam("prompt_id"))
     .values(latest_number=m.Prompt.latest_number + 1)
     .returning(m.Prompt.latest_number),
+    bounded=True,
 )
 _LINEAGE = named(
     "prompts.lineage",
@@ -262,7 +263,8 @@ async def _move(session: WriteSession, actor: Actor, to: Created, kind: str, nam
         values = {"version_id": to.version_id, "row_version": m.PromptHead.row_version + 1}
         values |= {"updated_at": clock.now(), "updated_by": actor.user_id}
         this = (m.PromptHead.prompt_id == to.prompt_id, m.PromptHead.kind == kind, m.PromptHead.name == name)
-        await session.execute(update(m.PromptHead).where(*this).values(values))
+        move = update(m.PromptHead).where(*this).values(values)
+        await session.execute(named("prompts.move_head", move, bounded=True))
     came_from = None if head is None else head.version_id
     await session.execute(insert(m.PromptHeadMove), commands.move_row(actor, to, kind, name, came_from))
     await commands.bump(session, actor, to.prompt_id)

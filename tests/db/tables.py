@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -74,6 +75,7 @@ def thing(**given: Any) -> dict[str, Any]:
 async def add(session: WriteSession, **given: Any) -> UUID:
     row = thing(**given)
     await session.execute(ADD, row)
+    await asyncio.sleep(0)  # so that others come meanwhile, and share the commit
     key: UUID = row["id"]
     return key
 
