@@ -24,8 +24,8 @@ from autoforge.evaluations import suite_editing, suite_pages, suite_routes
 from autoforge.jobs import pages as job_pages
 from autoforge.jobs import routes as job_routes
 from autoforge.operations import pages as operation_pages
+from autoforge.operations import profile_pages, profile_routes, scraping, service_pages, service_routes
 from autoforge.operations import routes as operation_routes
-from autoforge.operations import scraping, service_pages, service_routes
 from autoforge.operations.measuring import measured
 from autoforge.operations.opening import Opened, open_services
 from autoforge.operations.watching import watched
@@ -150,6 +150,7 @@ ROUTES = (
     job_routes,
     operation_routes,
     service_routes,
+    profile_routes,
 )
 PAGES = (
     import_pages,
@@ -172,6 +173,7 @@ PAGES = (
     job_pages,
     operation_pages,
     service_pages,
+    profile_pages,
     scraping,
 )
 

@@ -32,6 +32,7 @@ from autoforge.operations.opening import Opened
 from autoforge.telemetry import families, metrics
 from autoforge.telemetry.levels import LEVELS
 from autoforge.telemetry.n_plus_one import WATCH, saw
+from autoforge.telemetry.profiles import PROFILES
 from autoforge.telemetry.slow import SLOW
 from autoforge.telemetry.work import CURRENT, Work
 
@@ -104,6 +105,7 @@ class Watcher:
         while True:
             try:
                 self.write()
+                PROFILES.look()
                 if time.monotonic() - stored >= STORE_EVERY:
                     stored = time.monotonic()
                     await self.store()
@@ -132,6 +134,12 @@ async def watched(services: Opened, role: str) -> AsyncIterator[Watcher]:
     """Watches the statements of this process, and writes down what it noticed, until the block ends."""
     watcher = Watcher(services, role)
     WATCH.every = services.settings.watch_every
+    if role == "server":
+        from autoforge.operations.profiling import Profiling
+        from autoforge.web.watching import profile_with
+
+        profile_with(Profiling())
+    PROFILES.open(services.settings.data / "profiles", watcher.name)
     forget = trace.add_hook(saw)
     task = asyncio.create_task(watcher.run(), context=Context())
     try:
@@ -141,6 +149,8 @@ async def watched(services: Opened, role: str) -> AsyncIterator[Watcher]:
         await asyncio.gather(task, return_exceptions=True)
         await watcher.store()
         forget()
+        await asyncio.to_thread(PROFILES.settle)
+        PROFILES.close()
         watcher.forget()
 
 

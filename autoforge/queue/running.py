@@ -23,6 +23,7 @@ from autoforge.queue.context import Context, Stopped
 from autoforge.queue.enqueueing import as_json
 from autoforge.queue.outcomes import Outcome
 from autoforge.queue.registry import Task
+from autoforge.telemetry.profiles import PROFILES
 from autoforge.telemetry.work import CURRENT, Work
 
 log = logging.getLogger(__name__)
@@ -109,8 +110,9 @@ async def _call(task: Task, context: Context) -> Any:
 
             return await run_in_process(task, context)
         if inspect.iscoroutinefunction(task.function):
-            return await task.function(context)
-        return await _in_thread(task.function, context)
+            with PROFILES.job(task.name):
+                return await task.function(context)
+        return await _in_thread(PROFILES.around(task.name, task.function), context)
     except (KeyboardInterrupt, SystemExit) as error:
         # Asyncio would end the whole process with it.
         raise RuntimeError(f"the task raised {type(error).__name__}") from error

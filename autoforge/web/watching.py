@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from contextvars import Token
+from typing import Protocol
 
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from autoforge.telemetry.n_plus_one import WATCH
 from autoforge.telemetry.work import CURRENT, Work
@@ -42,3 +43,36 @@ def end(begun: Begun) -> None:
     CURRENT.reset(begun)
     if work is not None and work.suspects:
         WATCH.finished(work)
+
+
+# --- profiles ---------------------------------------------------------------------------------------------------------
+
+
+class Profiling(Protocol):
+    """Who makes profiles of requests: of the next one whose address begins with ``path``, and of those that ask."""
+
+    @property
+    def path(self) -> str: ...
+
+    async def call(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+_profiling: Profiling | None = None
+
+
+def profile_with(profiling: Profiling | None) -> None:
+    global _profiling
+    _profiling = profiling
+
+
+async def call(app: ASGIApp, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
+    """Calls the application; profiled when somebody asks for that, who may be told no."""
+    profiling = _profiling
+    if profiling is not None and (b"x-profile" in headers or (profiling.path and _begins(scope, profiling.path))):
+        await profiling.call(app, scope, receive, send)
+    else:
+        await app(scope, receive, send)
+
+
+def _begins(scope: Scope, path: str) -> bool:
+    return str(scope["path"]).startswith(path)

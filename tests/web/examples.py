@@ -39,6 +39,7 @@ FIXED = {
     "position": "1",
     "kind": "label",
     "name": "production",
+    "profile": "0000000000001",
     "reference": "support/triage@production",
 }
 CONTENT = {"messages": [{"role": "user", "content": "Hello {{name}}"}]}

@@ -143,6 +143,46 @@ _PLAN = Plan(
     ],
     "Made without the parameters of a call.",
 )
+_LEAF: dict[str, Any] = {
+    "function": "execute",
+    "place": "sqlalchemy/engine/base.py:1400",
+    "seconds": 0.02,
+    "own": 0.018,
+    "waiting": 0.002,
+    "share": 0.4,
+    "through": 3,
+    "children": [],
+}
+_PROFILE: dict[str, Any] = {
+    "id": "0195f0a1b2c3d",
+    "kind": "request",
+    "what": "GET /w/{workspace}/prompts",
+    "by": "Ada Lovelace",
+    "process": "host-4121",
+    "at": ago(minutes=4),
+    "seconds": 0.05,
+    "cpu_seconds": 0.04,
+    "samples": 41,
+}
+_TREE: dict[str, Any] = {
+    **_LEAF,
+    "function": "call",
+    "place": "autoforge/operations/profiling.py:37",
+    "seconds": 0.05,
+    "own": 0.01,
+    "waiting": 0.02,
+    "share": 1.0,
+    "through": 0,
+    "children": [{**_LEAF, "children": [_LEAF]}, {**_LEAF, "share": 0.01, "seconds": 0.0005}],
+}
+_ASKING: Context = {
+    "profiles": [_PROFILE, {**_PROFILE, "kind": "job", "what": "users.import"}],
+    "running": {"kind": "server", "what": "10 s"},
+    "ordered": {"kind": "job", "what": "users.import", "by": "Ada Lovelace"},
+    "tasks": [("users.import", "Import people"), ("jobs.forget", "jobs.forget")],
+    "values": {"kind": "request", "request-what": "nothing"},
+    "error": "An address begins with a slash.",
+}
 OPERATIONS: dict[str, list[Context]] = {
     "operations/service.html": [
         SERVICE,
@@ -152,6 +192,14 @@ OPERATIONS: dict[str, list[Context]] = {
     "operations/statements.html": [
         _STATEMENTS,
         {**_STATEMENTS, "shapes": [], "repeated": [], "every": 0, "forgotten": 0, "processes": 1},
+    ],
+    "operations/profiles.html": [
+        _ASKING,
+        {**_ASKING, "profiles": [], "running": None, "ordered": None, "values": {}, "error": ""},
+    ],
+    "operations/profile.html": [
+        {"profile": _PROFILE, "tree": _TREE, "hottest": [_LEAF]},
+        {"profile": _PROFILE, "tree": _LEAF, "hottest": []},
     ],
     "operations/statement.html": [
         {"shape": _SHAPE, "plan": _PLAN, "repeated": [_REPEATED]},

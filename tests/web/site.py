@@ -70,9 +70,18 @@ async def _fill(client: httpx2.AsyncClient, services: Any) -> None:
     mine = {"id": new_id(), "workspace_id": owner.workspace_id, "created_by": owner.user_id, "created_at": now}
     job = {"task": "users.import", "status": "completed", "run_after": now, "turn_at": now, "ended_at": now}
     link = {"kind": "invitation", "token_hash": b"x" * 32, "email": "new@example.com", "expires_at": now}
+    _keep_profile(services.settings.data / "profiles")
     async with services.database.write() as session:
         await session.execute(insert(m.Job), {**mine, **job, "payload": payload, "result": "{}"})
         await session.execute(insert(m.OneTimeLink), {**mine, **link, "id": new_id()})
+
+
+def _keep_profile(folder: Path) -> None:
+    tree = {"function": "f", "place": "a.py:1", "seconds": 0.1, "own": 0.1, "waiting": 0.0, "children": []}
+    about = {"kind": "request", "what": "GET /", "by": "tests", "process": "a", "at": 0.0, "seconds": 0.1}
+    found = {"id": "0000000000001", **about, "cpu_seconds": 0.1, "samples": 100, "tree": tree}
+    folder.mkdir(exist_ok=True)
+    (folder / f"{found['id']}.json").write_text(json.dumps(found))
 
 
 async def _pieces(content: bytes) -> AsyncIterator[bytes]:
