@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Boolean, Column, Float, Integer, LargeBinary, Table, UniqueConstraint, insert, text
 
-from autoforge.db import Database, clock, plans
+from autoforge.db import Database, ReadSession, clock, plans
 from autoforge.db.ids import new_id
 from autoforge.db.models.base import Base
 from autoforge.db.types import Id, Instant
@@ -26,6 +28,16 @@ SMALL = {"audit_head", "leases", "schedules"}
 
 AVOIDED = ("seqscan", "sort", "incremental_sort", "hashjoin", "mergejoin", "bitmapscan", "hashagg")
 """Few rows are sorted faster than they are looked up: PostgreSQL is asked for the plan that it takes for many."""
+
+
+_WALK = re.compile(r"SCAN .* USING (?:COVERING )?INDEX (\S+)")
+_FEW = {
+    "sqlite": "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql LIKE '% WHERE %'"
+    " AND sql NOT LIKE '% WHERE deleted_at IS NULL'",
+    "postgresql": "SELECT indexrelid::regclass::text FROM pg_index"
+    " WHERE pg_get_expr(indpred, indrelid) <> '(deleted_at IS NULL)'",
+}
+"""The indexes that hold few rows of their table: those that are partial, and not just by leaving deleted rows out."""
 
 
 async def wrong_plans(url: str, statements: Sequence[Issued]) -> list[str]:
@@ -49,7 +61,32 @@ async def _findings(database: Database, one: Issued) -> list[plans.Finding]:
         if session.dialect == "postgresql":
             for name in AVOIDED:
                 await session.execute(text(f"SET LOCAL enable_{name} = off"))
-        return await plans.findings(session, one.name, one.sql, one.bound)
+        found = await plans.findings(session, one.name, one.sql, one.bound)
+        return found if "LIMIT" in one.sql.upper() else found + await _whole_indexes(session, one)
+
+
+async def _whole_indexes(session: ReadSession, one: Issued) -> list[plans.Finding]:
+    """An index that is walked from end to end is as long as its table, unless it holds few rows of it."""
+    small = {row[0] for row in await session.all(text(_FEW[session.dialect]))}
+    walked = await session.call(_walked, session, one)
+    return [plans.Finding(one.name, "full scan", index, "of a whole index") for index in walked if index not in small]
+
+
+def _walked(session: ReadSession, one: Issued) -> list[str]:
+    bound = tuple(one.bound) if isinstance(one.bound, list) else one.bound
+    explain = "EXPLAIN QUERY PLAN" if session.dialect == "sqlite" else "EXPLAIN (FORMAT JSON)"
+    rows = session.connection.exec_driver_sql(f"{explain} {one.sql}", bound or None).all()
+    if session.dialect == "sqlite":
+        return [found[1] for row in rows if (found := _WALK.match(str(row[3])))]
+    tree = json.loads(rows[0][0]) if isinstance(rows[0][0], str) else rows[0][0]
+    return list(_without_condition(tree[0]["Plan"]))
+
+
+def _without_condition(node: Mapping[str, Any]) -> Iterator[str]:
+    if node["Node Type"] in ("Index Scan", "Index Only Scan") and "Index Cond" not in node:
+        yield str(node["Index Name"])
+    for child in node.get("Plans", ()):
+        yield from _without_condition(child)
 
 
 def _one_line(sql: str) -> str:

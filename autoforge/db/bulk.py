@@ -10,6 +10,7 @@ statement per batch instead of one per row.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +23,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from autoforge.db import trace
 from autoforge.db.faults import translated
 from autoforge.db.sessions import WriteSession
+from autoforge.db.statements import named
 
 BATCH = 1000
+_BEGINS = re.compile(r"(INSERT|UPDATE|COPY|DELETE)(?: OR \w+)?(?: INTO| FROM)? \"?(\w+)")
 Given = Mapping[str, Any]
 Rows = Iterable[Given] | AsyncIterable[Given]
 
@@ -230,4 +233,11 @@ def _traced(session: WriteSession, sql: str, values: list[tuple[Any, ...]], rows
     if trace.watched():
         seconds = time.perf_counter() - started
         first = values[0] if session.dialect == "sqlite" else tuple([value] for value in values[0])
-        trace.record(trace.Statement(text(sql), session.dialect, seconds, rows, None, sql, first))
+        statement = named(_name(sql), text(sql))
+        trace.record(trace.Statement(statement, session.dialect, seconds, rows, None, sql, first))
+
+
+def _name(sql: str) -> str:
+    """Such as "bulk.insert prompts"; no row makes another name."""
+    found = _BEGINS.match(sql)
+    return "bulk" if found is None else f"bulk.{found[1].lower()} {found[2]}"

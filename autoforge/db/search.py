@@ -22,6 +22,7 @@ from sqlalchemy import TextClause, text
 
 from autoforge.db.bulk import run_batch
 from autoforge.db.sessions import WriteSession
+from autoforge.db.statements import named
 
 # A longer text is indexed up to here: the head of a prompt is what people remember of it.
 MOST_CHARACTERS = 100_000
@@ -127,15 +128,17 @@ def matching(table: str, dialect: str) -> TextClause:
 def put_statement(table: str, keyed_by: str, dialect: str) -> TextClause:
     """Writes documents of rows of ``keyed_by``, found by their ``:id``; what was there before is replaced."""
     if dialect == "sqlite":
-        return text(
+        sql = (
             f"INSERT OR REPLACE INTO {table} (rowid, document)"
             f" VALUES ((SELECT seq FROM {keyed_by} WHERE id = :id), :document)"
         )
-    return text(
-        f"INSERT INTO {table} (seq, document)"
-        f" SELECT seq, array_to_tsvector(CAST(:document AS text[])) FROM {keyed_by} WHERE id = :id"
-        f" ON CONFLICT (seq) DO UPDATE SET document = excluded.document"
-    )
+    else:
+        sql = (
+            f"INSERT INTO {table} (seq, document)"
+            f" SELECT seq, array_to_tsvector(CAST(:document AS text[])) FROM {keyed_by} WHERE id = :id"
+            f" ON CONFLICT (seq) DO UPDATE SET document = excluded.document"
+        )
+    return named(f"search.put {table}", text(sql))
 
 
 def put_parameters(row_id: UUID, tokens: Sequence[str], dialect: str) -> dict[str, Any]:
@@ -167,4 +170,5 @@ async def put_many(
 def remove_statement(table: str, keyed_by: str, dialect: str) -> TextClause:
     """Takes the row ``:id`` of ``keyed_by`` out of the index."""
     key = "rowid" if dialect == "sqlite" else "seq"
-    return text(f"DELETE FROM {table} WHERE {key} = (SELECT seq FROM {keyed_by} WHERE id = :id)")
+    removal = text(f"DELETE FROM {table} WHERE {key} = (SELECT seq FROM {keyed_by} WHERE id = :id)")
+    return named(f"search.remove {table}", removal)
