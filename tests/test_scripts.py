@@ -31,6 +31,7 @@ def checkout(tmp_path: Path) -> Path:
 
 def start(checkout: Path, *arguments: str, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "AUTOFORGE_PYTHON": python}
+    environment.pop("PYTHONPATH", None)  # it would lead to this repository
     command = [str(checkout / "script" / "server"), *arguments]
     return subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=False)
 
