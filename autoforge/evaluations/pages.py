@@ -13,10 +13,11 @@ from autoforge.evaluations import queries
 from autoforge.evaluations.cases import Outcome
 from autoforge.evaluations.queries import OUTPUT_SHOWN, Filters, ResultsAsked
 from autoforge.evaluations.results import case_fields
-from autoforge.evaluations.routes import Position, metrics_of
+from autoforge.evaluations.routes import metrics_of
 from autoforge.evaluations.side_by_side import SHOWN, SideBySide, side_by_side
 from autoforge.evaluations.stored_cases import OUTCOMES
 from autoforge.web.deps import App, Db
+from autoforge.web.forms import PageId, PageNumber
 from autoforge.web.html import page
 from autoforge.web.paging import After, Words, pager
 from autoforge.web.responses import budget
@@ -61,7 +62,7 @@ async def evaluations(
 
 @router.get("/w/{workspace}/evaluations/{evaluation_id}", openapi_extra=budget(4))
 async def evaluation(
-    evaluation_id: UUID,
+    evaluation_id: PageId,
     request: Request,
     services: App,
     actor: Who,
@@ -87,9 +88,15 @@ async def evaluation(
         "metrics": figures["metrics"],
         "results": [_result(row) for row in found.rows],
         "pager": pager(found.next, len(found.rows), _total(run, wanted) if not metric else None),
-        "others": [other for other in others if other["id"] != evaluation_id][:OTHERS],
+        "others": _comparable(run, others),
     }
     return page(request, "evaluations/show.html", context)
+
+
+def _comparable(run: dict[str, Any], others: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The other runs; those that differ in one thing only, as another version with the same model, come first."""
+    rest = [other for other in others if other["id"] != run["id"]]
+    return sorted(rest, key=lambda other: bool(other["model"] != run["model"]))[:OTHERS]
 
 
 def _total(run: dict[str, Any], outcome: Outcome | None) -> str:
@@ -118,7 +125,7 @@ def _result(row: Any, *, whole: bool = False) -> dict[str, Any]:
 
 
 @router.get("/w/{workspace}/evaluations/{evaluation_id}/results/{position}", openapi_extra=budget(3))
-async def result(evaluation_id: UUID, position: Position, request: Request, database: Db, actor: Who) -> Response:
+async def result(evaluation_id: PageId, position: PageNumber, request: Request, database: Db, actor: Who) -> Response:
     async with database.read() as session:
         run = await queries.one(session, actor.workspace_id, evaluation_id)
         row = await queries.result(session, evaluation_id, position)

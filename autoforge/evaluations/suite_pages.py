@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -14,6 +13,7 @@ from autoforge.evaluations.pages import ROWS
 from autoforge.evaluations.queries import Filters
 from autoforge.evaluations.results import case_fields
 from autoforge.web.deps import Db
+from autoforge.web.forms import PageId
 from autoforge.web.html import page
 from autoforge.web.paging import After, Words, pager
 from autoforge.web.responses import budget
@@ -37,7 +37,7 @@ async def suites(
 
 @router.get("/w/{workspace}/suites/{suite_id}", openapi_extra=budget(3))
 async def suite(
-    suite_id: UUID, request: Request, database: Db, actor: Who, q: Words = "", after: After = None
+    suite_id: PageId, request: Request, database: Db, actor: Who, q: Words = "", after: After = None
 ) -> Response:
     async with database.read() as session:
         row = await suite_queries.one(session, actor.workspace_id, suite_id)
