@@ -43,7 +43,7 @@ def serve(
     _check_reach(settings)
     if settings.traces:
         traces.check()
-    alone = _must_be_alone(settings)
+    alone = must_be_alone(settings)
     if workers > 1 and alone:
         click.echo(f"autoforge: one worker instead of {workers}. {alone}", err=True)
         workers = 1
@@ -56,7 +56,7 @@ def serve(
     _become_supervisor(settings, sockets, alone=bool(alone))
 
 
-def _must_be_alone(settings: Settings) -> str:
+def must_be_alone(settings: Settings) -> str:
     """Why no second process may write to the database; "" when several may."""
     if not settings.database_url.startswith("sqlite"):
         return ""

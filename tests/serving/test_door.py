@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,17 @@ from autoforge.web.closing import close_soon
 from tests.web.site import opened, settings
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def collector() -> Iterator[None]:
+    """A worker sets it up for itself; the process of the tests goes on with what it had."""
+    thresholds = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+
+
 SCOPE = {"type": "http", "http_version": "1.1"}
 
 

@@ -12,6 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from autoforge.cli.serve import must_be_alone
+from autoforge.db.driver import dbapi
+from autoforge.settings import DatabaseSettings, Settings
 from tests import servers
 from tests.serving.running import COMMAND, until
 
@@ -151,3 +156,14 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 3
     assert ran.stderr.startswith("autoforge: Cannot listen on 127.0.0.1")
+
+
+def test_several_processes_write_to_a_file_only_where_that_is_safe(monkeypatch: pytest.MonkeyPatch) -> None:
+    def settings(url: str, mmap_mb: int = 0) -> Settings:
+        return Settings(database=DatabaseSettings(url=url, mmap_mb=mmap_mb))
+
+    assert must_be_alone(settings("sqlite:///x.db")) == ""
+    assert "MMAP_MB" in must_be_alone(settings("sqlite:///x.db", mmap_mb=64))
+    monkeypatch.setattr(dbapi, "sqlite_version_info", (3, 51, 2))
+    assert "3.51.2" in must_be_alone(settings("sqlite:///x.db"))
+    assert must_be_alone(settings("postgresql://localhost/x")) == ""
