@@ -10,10 +10,12 @@ bodies and query strings are never sent.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Span, Tracer
 
+log = logging.getLogger(__name__)
+
+PATIENCE = 3.0
+"""Seconds that the end of the process waits for the collector to take what is left."""
 _NEEDED = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http.trace_exporter")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _NONE: AbstractContextManager[None] = nullcontext()
@@ -59,7 +65,24 @@ async def sending(version: str) -> AsyncIterator[None]:
         yield
     finally:
         tracer = None
-        await asyncio.to_thread(provider.shutdown)
+        await _sent_all(provider)
+
+
+async def _sent_all(provider: TracerProvider) -> None:
+    """Sends what is left, for a moment: the end of the process does not wait for a collector that is away."""
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def shut_down() -> None:
+        provider.shutdown()
+        with suppress(RuntimeError):  # nobody waits any more
+            loop.call_soon_threadsafe(done.set)
+
+    threading.Thread(target=shut_down, name="last traces", daemon=True).start()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await done.wait()
+    except TimeoutError:
+        log.warning("the collector does not answer; the last traces are lost")
 
 
 def _provider(version: str) -> TracerProvider:

@@ -11,6 +11,7 @@ import pytest
 
 from autoforge.errors import BadInput
 from autoforge.telemetry import traces
+from tests import servers
 from tests.servers import ROOT
 from tests.telemetry.collector import Received, attributes, collector
 from tests.web.site import key, opened, settings
@@ -109,3 +110,23 @@ def test_a_protocol_that_is_not_spoken_is_said(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
     with pytest.raises(BadInput, match="not by grpc"):
         traces.check()
+
+
+def test_the_end_does_not_wait_for_a_collector_that_is_away() -> None:
+    program = f"""
+import asyncio, os
+from autoforge.telemetry import traces
+os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://127.0.0.1:{servers.free_port()}"
+traces.PATIENCE = 0.05
+
+async def main():
+    async with traces.sending("1"):
+        with traces.span("unsent"):
+            pass
+    print("ended")
+
+asyncio.run(main())
+"""
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.stdout == "ended\n", ran.stderr
+    assert "the last traces are lost" in ran.stderr
