@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from jinja2 import Environment, nodes
+from jinja2 import nodes
 from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
+
+from autoforge.web.filling import QuickEnvironment
 
 _NAMES = ("_", "gettext")
 
 
-class SpeakingEnvironment(Environment):
+class SpeakingEnvironment(QuickEnvironment):
     """For one language; now the one that the templates are written in."""
 
     def speak(self) -> None:
