@@ -14,6 +14,7 @@ from typing import Any
 
 from bench import options
 from bench.driving import Load, loading
+from bench.load.mix import SHARES
 from bench.processes import memory, processor
 from bench.scraped import Counters
 from bench.served_site import Setup, Site, served
@@ -34,6 +35,7 @@ class Found:
     footprint: list[list[str]] = field(default_factory=list)
     kinds: list[list[str]] = field(default_factory=list)
     hits: list[list[str]] = field(default_factory=list)
+    costs: list[list[str]] = field(default_factory=list)
     ramp: list[list[str]] = field(default_factory=list)
     bursts: list[list[str]] = field(default_factory=list)
     overload: list[list[str]] = field(default_factory=list)
@@ -59,6 +61,8 @@ def _measure(site: Site, found: Found) -> None:
         for connections in asked.connections:
             with loading(site.server.port, connections, facts=site.facts) as load:
                 _steady(site, load, connections, found)
+    if "costs" in parts:
+        _costs(site, found)
     best = asked.rate
     with loading(site.server.port, asked.connections[0], patience=5.0, facts=site.facts) as load:
         load.run((asked.rate / 2, 3))
@@ -120,6 +124,23 @@ def _steady(site: Site, load: Load, connections: int, found: Found) -> None:
 
 def _inside(one: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
     return [(f"- {name}", row) for name, row in one["kinds"].items() if name not in one["groups"]]
+
+
+def _costs(site: Site, found: Found) -> None:
+    """Which kind of request takes the processor: each alone in a closed loop, weighed by its share of the mix."""
+    spent = {}
+    for kind in SHARES:
+        with loading(site.server.port, 8, facts=site.facts, only=kind) as load:
+            load.run((0.0, 0.5))
+            busy = processor(site.server.family)
+            one = load.run((0.0, 1.0 if options.chosen.quick else 3.0))["segments"][0]
+            spent[kind] = (processor(site.server.family) - busy) / max(1, one["all"]["count"]) * 1e3
+            _note_problems(site, "costs", one, found)
+    whole = sum(SHARES[kind] * each for kind, each in spent.items())
+    for kind, each in spent.items():
+        share = SHARES[kind] * each / whole
+        found.costs.append([str(site.setup), kind, f"{SHARES[kind]:.0%}", f"{each:.2f}", f"{share:.0%}"])
+    found.costs.append([str(site.setup), "the mix", "100%", f"{whole:.2f}", f"{1_000 / whole:,.0f} a second, per core"])
 
 
 # --- ramp, spike, overload --------------------------------------------------------------------------------------------
@@ -220,6 +241,9 @@ def _tables(found: Found) -> list[Table]:
         ("The service meanwhile", FOOTPRINT, found.footprint, "RSS and PSS of the parent and all workers."),
         ("By kind of request", f"set-up | connections | kind | count | {times} | max ms", found.kinds, ""),
         ("Cache hits by kind", "set-up | connections | by kind", _joined(found.hits), "In memory or in Redis."),
+        ("Processor time by kind", "set-up | kind | of the mix | CPU ms a request | of the time", found.costs,
+         "The server's processes alone; each kind by itself, 8 connections in a closed loop, the cache as the "
+         "steady run left it."),
         ("Ramp to the breaking point", f"set-up | requests/s | {times} | errors | ", found.ramp,
          f"{first:,} connections; broke: P99 over {MOST_P99:.0f} ms or more than {MOST_ERRORS:.1%} errors."),
         ("Spike: three times as many for 5 s", f"set-up | | requests/s | {times} | shed | errors | s until levels hold",

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-PARTS = ("steady", "ramp", "spike", "overload", "soak")
+PARTS = ("steady", "costs", "ramp", "spike", "overload", "soak")
 
 
 @dataclass(slots=True)

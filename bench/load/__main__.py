@@ -1,7 +1,7 @@
 """The generator's process: one JSON line tells it what to ask of whom, each further line which segments to run.
 
-``{"host", "port", "connections", "patience", "facts": PATH | "requests": PATH}``, then ``[[rate, seconds, most], ...]``
-as often as wanted; each is answered by one JSON line of figures.
+First ``{"host", "port", "connections", "patience", "facts": PATH | "requests": PATH, "only": KIND}``, then as often as
+wanted ``[[rate, seconds, most], ...]``; each is answered by one JSON line of figures.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bench.load.mix import Fixed, Mix, Requests
 
 def _requests(plan: dict[str, Any]) -> Requests:
     if "facts" in plan:
-        return Mix(json.loads(Path(plan["facts"]).read_text()))
+        return Mix(json.loads(Path(plan["facts"]).read_text()), only=plan.get("only", ""))
     return Fixed(json.loads(Path(plan["requests"]).read_text()))
 
 

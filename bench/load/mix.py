@@ -78,17 +78,18 @@ CONTENT = "You answer the mail of a customer. Be brief, be kind, and never inven
 class Mix:
     """70 % prompts by label, 12 % lists, 6 % evaluation pages, 5 % statistics, 7 % writes; everybody has an API key.
 
-    ``facts`` is what :mod:`bench.site` tells about what it filled.
+    ``facts`` is what :mod:`bench.site` tells about what it filled. ``only`` names one kind to ask for instead of all.
     """
 
-    def __init__(self, facts: dict[str, Any], seed: int = 1) -> None:
+    def __init__(self, facts: dict[str, Any], seed: int = 1, only: str = "") -> None:
         self.facts, self._chance = facts, random.Random(seed)
         self._prompts = _zipf(len(facts["prompts"]))
         self._people = _zipf(len(facts["keys"]))
         self._runs = _zipf(len(facts["runs"]))
         self.kinds = [kind for kind, _, _ in _MIX]
         self._makes = [make for _, make, _ in _MIX]
-        self._weights = list(itertools.accumulate(weight for _, _, weight in _MIX))
+        weights = [weight if only in ("", kind.name) else 0.0 for kind, _, weight in _MIX]
+        self._weights = list(itertools.accumulate(weights))
         self._numbers = itertools.count(1)
         self._unique = f"{random.SystemRandom().getrandbits(40):x}"
 
@@ -188,3 +189,4 @@ _MIX: tuple[tuple[Kind, Make, float], ...] = (
     (Kind("record results", "write", b"201", b'"id":'), _results, 1),
 )  # fmt: skip
 """Kind, how to ask for it, per cent."""
+SHARES = {kind.name: per_cent / 100 for kind, _, per_cent in _MIX}
