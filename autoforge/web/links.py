@@ -125,7 +125,8 @@ class Links:
 
     @staticmethod
     def operations(part: str, **query: Query) -> str:
-        """The operator's pages: ``service``, ``statements``, ``statements/SHAPE``, ``profiles``, ``profiles/ID``."""
+        """The operator's pages: ``service``, ``statements``, ``statements/SHAPE``, ``profiles``, ``profiles/ID``,
+        ``doctor``."""
         return with_query(f"/operations/{part}", query)
 
     def jobs(self, **query: Query) -> str:

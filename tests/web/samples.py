@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from autoforge.web.rendering import Flash, Page
 from tests.web.sample_differences import DIFF, DIFF_ROWS, MERGE
+from tests.web.sample_doctor import DOCTOR
 from tests.web.sample_jobs import JOBS
 from tests.web.sample_operations import OPERATIONS
 from tests.web.sample_people import PEOPLE
@@ -43,6 +44,7 @@ _COUNTS = {"created": 3, "extended": 1, "unchanged": 2, "failed_count": 1_203}
 _BAD = [{"line": 3, "place": "line 3", "message": "There is no text; name a column with map."}]
 IMPORTED: list[Context] = [{**_COUNTS, "stored": stored, "failed": _BAD} for stored in (True, False)]
 PAGES: dict[str, list[Context]] = {
+    **DOCTOR,
     **JOBS,
     **OPERATIONS,
     **PEOPLE,

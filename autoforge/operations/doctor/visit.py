@@ -27,7 +27,7 @@ async def examine(settings: Settings, *, ignored: Collection[str] = (), seconds:
         report = await review(patient, ignored=ignored)
     report.figures |= {
         "database": url.render_as_string(hide_password=True),
-        "rows": f"{sum(patient.rows.values()):,} in {len(patient.rows)} tables",
+        "rows": f"{sum(patient.rows.values()):,} rows in {len(patient.rows)} tables",
         "running": "nothing runs, so there are no live figures" if traffic is None else _told(traffic),
     }
     return report
