@@ -23,8 +23,16 @@ from autoforge.evaluations import routes as evaluation_routes
 from autoforge.evaluations import suite_editing, suite_pages, suite_routes
 from autoforge.jobs import pages as job_pages
 from autoforge.jobs import routes as job_routes
+from autoforge.operations import (
+    doctor_pages,
+    doctor_routes,
+    profile_pages,
+    profile_routes,
+    scraping,
+    service_pages,
+    service_routes,
+)
 from autoforge.operations import pages as operation_pages
-from autoforge.operations import profile_pages, profile_routes, scraping, service_pages, service_routes
 from autoforge.operations import routes as operation_routes
 from autoforge.operations.measuring import measured
 from autoforge.operations.opening import Opened, open_services
@@ -151,6 +159,7 @@ ROUTES = (
     operation_routes,
     service_routes,
     profile_routes,
+    doctor_routes,
 )
 PAGES = (
     import_pages,
@@ -174,6 +183,7 @@ PAGES = (
     operation_pages,
     service_pages,
     profile_pages,
+    doctor_pages,
     scraping,
 )
 
