@@ -18,6 +18,7 @@ from sqlalchemy.orm import aliased
 
 from autoforge.db import ReadSession, named, search
 from autoforge.db import models as m
+from autoforge.db.columns import Values, getter
 from autoforge.db.keyset import KeysetQuery
 from autoforge.errors import BadInput, NotFound
 
@@ -150,9 +151,10 @@ def _joined(statement: Select[Any], fields: tuple[str, ...]) -> Select[Any]:
 
 
 def _item(row: Any, fields: tuple[str, ...]) -> dict[str, Any]:
-    item = {name: getattr(row, name) for name in fields if name not in ("latest", "labels", "tags")}
+    names, values_of = _plain(fields)
+    item: dict[str, Any] = dict(zip(names, values_of(row), strict=True))
     if "tags" in fields:
-        item["tags"] = json.loads(row.tags)
+        item["tags"] = [] if row.tags == "[]" else json.loads(row.tags)
     if "labels" in fields:
         item["labels"] = _labels_of(row.labels)
     if "latest" in fields:
@@ -161,6 +163,13 @@ def _item(row: Any, fields: tuple[str, ...]) -> dict[str, Any]:
             shown = {"evaluation_id": row.evaluation_id, "score": row.latest_score}
             item["latest"] = shown | {"cases": row.latest_cases, "model": row.latest_model}
     return item
+
+
+@lru_cache(256)
+def _plain(fields: tuple[str, ...]) -> tuple[tuple[str, ...], Values]:
+    """The fields that are shown as they are read, and what reads them all at once."""
+    names = tuple(name for name in fields if name not in ("latest", "labels", "tags"))
+    return names, getter(names)
 
 
 def _labels_of(joined: str | None) -> list[dict[str, Any]]:
