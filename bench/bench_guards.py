@@ -28,7 +28,7 @@ from bench import options
 from bench.table import Table
 
 ASKED = ("/api/v1/prompts?limit=50", "/w/main/prompts", "/w/main")
-BLOCK, ROUNDS = 40, 40
+BLOCK, ROUNDS = 30, 40
 
 
 def run() -> list[Table]:
@@ -105,8 +105,8 @@ async def _requests() -> Table:
         "Requests while they are watched",
         ("way", "processor time per request", "beside nothing", "quartiles"),
         [_row(name, times, spent["nothing is watched"]) for name, times in spent.items()],
-        f"Lists and pages of the sample data, {rounds} blocks of {BLOCK} requests for each way, taking turns; the ratio "
-        "is the median of those of neighbouring blocks.",
+        f"Lists and pages of the sample data, {rounds} blocks of {BLOCK} requests for each way, taking turns; the "
+        "ratio is the median of those of neighbouring blocks.",
     )
 
 
@@ -124,8 +124,14 @@ def _settings(folder: Path) -> Settings:
 
 async def _ask(app: Any, address: str) -> None:
     path, _, query = address.partition("?")
-    scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http"}
-    scope |= {"path": path, "raw_path": path.encode(), "query_string": query.encode(), "root_path": ""}
+    scope: dict[str, Any] = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET"}
+    scope |= {
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+    }
     scope |= {"headers": [(b"host", b"127.0.0.1")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80)}
     status = 0
 

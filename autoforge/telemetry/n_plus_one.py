@@ -109,12 +109,13 @@ def lines() -> list[str]:
     """Who is asking the database: ``file:line function``, the innermost frame above it first."""
     frame: FrameType | None = sys._getframe(1)
     found: list[str] = []
+    last: tuple[str, int] | None = None
     while frame is not None and len(found) <= _CALLERS:
         file = frame.f_code.co_filename
-        if not file.startswith(_BELOW) and not any(part in file for part in _LIBRARIES):
-            place = f"{file.removeprefix(_ROOT)}:{frame.f_lineno} {_named(frame.f_code.co_qualname)}"
-            if not found or found[-1] != place:
-                found.append(place)
+        place = (file, frame.f_lineno)
+        if place != last and not file.startswith(_BELOW) and not any(part in file for part in _LIBRARIES):
+            found.append(f"{file.removeprefix(_ROOT)}:{place[1]} {_named(frame.f_code.co_qualname)}")
+            last = place
         frame = frame.f_back
     return found or ["unknown"]
 
