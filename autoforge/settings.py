@@ -193,6 +193,11 @@ class Settings(BaseSettings):
     stop_seconds: float = Field(
         60.0, gt=0, description="Seconds that a worker has to finish what it is answering; then it is killed."
     )
+    traces: bool = Field(
+        False,
+        description="Send traces to an OpenTelemetry collector; its standard variables say where to, such as "
+        "OTEL_EXPORTER_OTLP_ENDPOINT. Needs the extra autoforge-nexus[otel].",
+    )
     public_hosts: str = Field(
         "", description="Host names that people reach the server by, besides its own address; comma-separated."
     )
