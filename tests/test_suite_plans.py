@@ -48,7 +48,7 @@ def test_scans_and_broken_statements_fail_the_run(database_url: str, dialect: st
         "by key": f"SELECT name FROM prompts WHERE id = {mark}",
         "by text": f"SELECT name FROM prompts WHERE description = {mark}",
         "by index": "SELECT count(*) FROM users WHERE deleted_at IS NULL",
-        "users.admins": "SELECT id FROM users ORDER BY profile",
+        "users.places": "SELECT id FROM users ORDER BY profile",
         "broken": "SELECT no_column FROM prompts",
     }
     bound = {"by key": (b"x" * 16,), "by text": ("x",)}
@@ -56,7 +56,8 @@ def test_scans_and_broken_statements_fail_the_run(database_url: str, dialect: st
         bound["by key"] = ("00000000-0000-0000-0000-000000000000",)
     given = [Issued(dialect, name, sql, bound.get(name), f"{name}.py:1") for name, sql in asked.items()]
     wrong = asyncio.run(wrong_plans(database_url, given))
-    scanned, walked, broken = wrong
+    scanned, walked, excused_for_sorting, broken = wrong
+    assert excused_for_sorting.startswith("users.places: full scan ")
     assert walked.startswith("by index: full scan ix_users_")
     assert scanned.startswith("by text: full scan prompts (")
     assert "(by text.py:1)" in scanned
