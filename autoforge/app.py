@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import Depends, FastAPI
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from autoforge import __version__
 from autoforge.access import account_pages, audit_pages, key_pages
@@ -41,6 +41,7 @@ from autoforge.operations.working import chosen_executor
 from autoforge.prompts import pages as prompt_pages
 from autoforge.prompts import routes as prompt_routes
 from autoforge.prompts import (
+    template_editing,
     template_pages,
     template_routes,
     transfer_pages,
@@ -48,9 +49,9 @@ from autoforge.prompts import (
     version_pages,
     version_routes,
 )
-from autoforge.prompts.serving import Serving
+from autoforge.prompts.serving import PREFIX, ROUTE, Serving
 from autoforge.settings import Settings, load_settings
-from autoforge.telemetry import logs
+from autoforge.telemetry import logs, traces
 from autoforge.users import (
     cleanup_pages,
     cleanup_routes,
@@ -67,6 +68,7 @@ from autoforge.web.closing import noticing_the_end
 from autoforge.web.middleware import Edge
 from autoforge.web.parameters import known_parameters
 from autoforge.web.rendering import STATIC
+from autoforge.web.tracing import Traced
 from autoforge.web.turnstile import Turnstile
 
 API = "/api/v1"
@@ -80,9 +82,10 @@ class Product(FastAPI):
         super().__init__(**given)
         self.add_middleware(Edge, **edge)
         self.serving = Serving(super().__call__, **{name: edge[name] for name in ("hosts", "proxies", "log_all")})
+        self.entrance: ASGIApp = self.serving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.serving(scope, receive, send)
+        await self.entrance(scope, receive, send)
 
 
 def create(settings: Settings | None = None) -> Product:
@@ -125,6 +128,9 @@ def create(settings: Settings | None = None) -> Product:
     _include(made)
     made.mount("/static", Assets(STATIC), name="static")
     directory.install(made)
+    if chosen.traces:
+        traces.check()
+        made.entrance = Traced(made.serving, {PREFIX: ROUTE})
     return made
 
 
@@ -173,6 +179,7 @@ PAGES = (
     transfer_pages,  # its fixed addresses come before /prompts/{prompt_id}
     prompt_pages,
     version_pages,
+    template_editing,  # its fixed address comes before /templates/{template_id}
     template_pages,
     suite_editing,  # its fixed address comes before /suites/{suite_id}
     suite_pages,
