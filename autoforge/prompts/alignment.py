@@ -12,8 +12,6 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 
-from rapidfuzz.distance import Indel
-
 EXACT = 16_000_000
 """Product of two lengths up to which the exact algorithm is used: 2 MB of bits, a few milliseconds."""
 
@@ -73,6 +71,8 @@ def _common_tail(a: list[int], b: list[int], low_a: int, high_a: int, low_b: int
 
 
 def _exact(a: list[int], b: list[int], offset_a: int, offset_b: int) -> Iterator[Block]:
+    from rapidfuzz.distance import Indel  # 4 MB that a server without comparisons need not hold
+
     for code in Indel.opcodes(a, b):
         if code.tag == "equal":
             yield offset_a + code.src_start, offset_b + code.dest_start, code.src_end - code.src_start
