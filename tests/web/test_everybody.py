@@ -38,7 +38,7 @@ FOR_EVERY_KEY = {
 }
 """What needs no permission, only valid credentials."""
 
-BESIDE = {"rate_limits", "audit_head", "idempotency_keys", "leases", "schedules"}
+BESIDE = {"rate_limits", "service_levels", "audit_head", "idempotency_keys", "leases", "schedules"}
 """Tables that asking alone may change."""
 
 
