@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import servers
 from tests.suite_plans import SuitePlans
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
     from autoforge.db import Database
+
+# On a busy machine an example may take long to make and to try: that is no fault of what is tested.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 CHROMIUM += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]

@@ -117,7 +117,9 @@ def near_world(folder: Path, shared_database: str) -> Iterator[World]:
 WHO, KEY = st.integers(0, 2), st.sampled_from("xyz")
 ONE = st.tuples(WHO, st.sampled_from(["read", "read", "write"]), KEY)
 STEP = ONE | st.lists(ONE, min_size=2, max_size=4) | st.sampled_from(["kill", "start"])
-QUIET = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUIET = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 def follow(world: World, steps: list[Any]) -> None:

@@ -69,7 +69,9 @@ async def test_pages_are_the_list_in_order(things: Database, sort: str, descendi
     descending=st.booleans(),
     sort=st.sampled_from(["made", "number", "score", "name"]),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @pytest.mark.anyio(False)
 def test_nothing_is_lost_or_repeated_while_others_insert(
     keyset_database: tuple[asyncio.Runner, Database],

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select, text
 
@@ -281,7 +281,6 @@ def test_records_are_put_below_a_folder() -> None:
 words = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=60)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(words | st.text("aB9 _-", max_size=200), max_size=4))
 def test_documents_hold_the_tokens_that_are_looked_for(texts: list[str]) -> None:
     workspace = new_id()

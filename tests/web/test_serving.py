@@ -86,7 +86,9 @@ EXTRA += [(b"user-agent", b"x"), (b"x-id", b"\xff")]
 EXTRA += [(b"host", b"evil.example"), (b"if-none-match", b'"second"'), (b"x-forwarded-for", b"10.0.0.1")]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data())
 async def test_the_answer_is_that_of_the_ordinary_route(site: Site, data: st.DataObject) -> None:
     method = data.draw(st.sampled_from(["GET"] * 6 + ["HEAD", "HEAD", "POST", "OPTIONS"]))
