@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -12,6 +12,7 @@ from autoforge.access.deps import Who
 from autoforge.errors import NotFound
 from autoforge.operations import profiling
 from autoforge.telemetry.profiles import PROFILES, speedscope
+from autoforge.web.conditional import etag, not_modified
 from autoforge.web.responses import budget, json_response
 
 router = APIRouter(prefix="/operations/profiles", tags=["operations"])
@@ -54,14 +55,18 @@ async def ask_for_profile(asked: ProfileIn, actor: Who) -> Response:
 
 @router.get("/{profile}", summary="Read a profile", openapi_extra=budget(0))
 async def read_profile(
+    request: Request,
     profile: Profile,
     actor: Who,
     format: Annotated[Literal["json", "speedscope"], Query(description="The tree, or a file for speedscope.")] = "json",
 ) -> Response:
     """What it spent its time on, function by function."""
     found = of(profile)
+    tag = etag(profile, format)  # a profile never changes
+    if (known := not_modified(request, tag)) is not None:
+        return known
     name = f"profile-{profile}.{'speedscope.' if format == 'speedscope' else ''}json"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "ETag": tag}
     return json_response(speedscope(found) if format == "speedscope" else found, headers=headers)
 
 
