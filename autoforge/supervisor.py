@@ -101,12 +101,13 @@ class Supervisor:
         for place in range(len(self._plan.sockets)):
             self._start(place)
         while self._workers or (self._due and not self._stopping):
-            for key, _ in self._selector.select(self._pause()):
+            heard = self._selector.select(0 if self._asked else self._pause())
+            for key, _ in heard:
                 if key.data is None:
                     woken.recv(4096)
                 else:
                     self._hear(key.data)
-            while self._asked:
+            while self._asked and not heard:  # what workers said before is heard first
                 self._obey(self._asked.pop(0))
             self._bury()
             self._advance(time.monotonic())

@@ -132,16 +132,18 @@ class Service:
 @contextmanager
 def running(data: Path, *arguments: str, **environment: str) -> Iterator[Service]:
     """``autoforge serve`` with two workers, until the end of the block."""
-    port, log = servers.free_port(), data.parent / f"{data.name}.log"
-    command = [*COMMAND, "serve", "--workers", "2", "--port", str(port), "--data", str(data), "--no-samples"]
+    log = data.parent / f"{data.name}.log"
+    command = [*COMMAND, "serve", "--workers", "2", "--port", "0", "--data", str(data), "--no-samples"]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, *arguments], stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **environment}
         )
-    service = Service(process, port, data, log)
+    service = Service(process, 0, data, log)
     try:
-        until(lambda: process.poll() is not None or servers.answers_http(port))
+        until(lambda: process.poll() is not None or " is at http" in log.read_text())
         assert process.poll() is None, log.read_text()
+        service.port = int(re.findall(r" is at http://127.0.0.1:(\d+)", log.read_text())[0])
+        until(lambda: servers.answers_http(service.port))
         service.sign_in()
         yield service
     finally:

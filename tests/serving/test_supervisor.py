@@ -28,8 +28,8 @@ if os.path.exists(folder + "/broken"):
 deaf = os.path.exists(folder + "/deaf")
 channel = socket.socket(fileno=given["channel"])
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-open(folder + f"/ready-{os.getpid()}", "w").close()
 channel.send(b"ready\\n")
+open(folder + f"/ready-{os.getpid()}", "w").close()
 while True:
     if select.select([channel], [], [], 0.02)[0]:
         if not (heard := channel.recv(64)):
