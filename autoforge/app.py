@@ -114,7 +114,7 @@ def create(settings: Settings | None = None) -> Product:
             "most_bytes": chosen.most_body_bytes,
             "proxies": _listed(chosen.trusted_proxies),
             "log_all": chosen.log_requests,
-            "turnstile": Turnstile(chosen.requests_at_once, chosen.burst_seconds, chosen.patience_seconds),
+            "turnstile": _turnstile(chosen),
         },
         title="AutoForgeNexus",
         version=__version__,
@@ -132,6 +132,11 @@ def create(settings: Settings | None = None) -> Product:
         traces.check()
         made.entrance = Traced(made.serving, {PREFIX: ROUTE})
     return made
+
+
+def _turnstile(settings: Settings) -> Turnstile:
+    places, burst, patience = settings.requests_at_once, settings.burst_seconds, settings.patience_seconds
+    return Turnstile(places, burst, patience, first=(PREFIX,))
 
 
 def _listed(text: str) -> list[str]:

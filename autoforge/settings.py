@@ -210,11 +210,12 @@ class Settings(BaseSettings):
     requests_at_once: int = Field(
         24,
         ge=0,
-        description="Requests that a process works on at a time; more wait in line. 0: as many as come. Prompts served "
-        "from memory, health, metrics and assets need no place, and streams only until they begin.",
+        description="Requests that a process works on at a time; more wait in line. 0: as many as come. Health, "
+        "metrics, assets and prompts from memory need no place, other served prompts go first, streams leave theirs "
+        "when they begin.",
     )
     burst_seconds: float = Field(
-        0.5, gt=0, description="Seconds that a request may wait in line, as long as the line is empty now and then."
+        1.0, gt=0, description="Seconds that a request may wait in line, as long as the line is empty now and then."
     )
     patience_seconds: float = Field(
         0.04, gt=0, description="Seconds that it may wait when the line is not; then the answer is 503."

@@ -1,7 +1,7 @@
 """How many requests are worked on at once, and who is turned away when more come than can be answered in time.
 
 Every request that is let in makes all others slower, and one that waits for seconds is often asked again. So only some
-are worked on at once, and the others wait in line, first come, first served. A burst may wait for half a second. When
+are worked on at once, and the others wait in line, first come, first served. A burst may wait for a second. When
 the line has not been empty for that long, it is no burst: then nobody waits longer than some ten milliseconds, and who
 would have to is answered 503 at once, with ``Retry-After``, before any work was done for them. Those who are let in
 are answered as quickly as ever, and when fewer come, everything is as before within a second. (The idea is that of
@@ -26,6 +26,8 @@ from autoforge.telemetry.levels import kind_of
 
 LONGEST = 4_096
 """How many may wait at all."""
+_MANY = 8
+"""Times the places: that many requests of those that go first may be worked on at once."""
 _MOMENT = 0.05
 """Seconds that a sender may take for the next part of a body before the place is somebody else's."""
 
@@ -37,16 +39,22 @@ class _Waiting:
 
 
 class Turnstile:
-    """``places`` requests at once (0: all), ``burst`` and ``patience`` in seconds; ``clock`` tells them."""
+    """``places`` requests at once (0: all), ``burst`` and ``patience`` in seconds; ``clock`` tells them.
+
+    Those whose path begins with one of ``first`` go before all others, unless there are very many of them.
+    """
 
     def __init__(
         self,
         places: int = 0,
-        burst: float = 0.5,
+        burst: float = 1.0,
         patience: float = 0.04,
+        *,
+        first: tuple[str, ...] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._places, self._burst, self._patience, self._clock = places, burst, patience, clock
+        self._first = first
         self._line: deque[_Waiting] = deque()
         self._since = 0.0  # the line has not been empty since then
         self._until = 0.0  # nobody waits long until then
@@ -62,7 +70,9 @@ class Turnstile:
         """A place, to be left; None for what never waits. Overloaded when it would take too long."""
         if not self._places or kind_of(scope["path"], False) == "beside":
             return None
-        if self._line or self.inside >= self._places:
+        if self._first and scope["path"].startswith(self._first) and self.inside < _MANY * self._places:
+            self.inside += 1
+        elif self._line or self.inside >= self._places:
             await self._wait()
         else:
             self.inside += 1

@@ -120,6 +120,19 @@ async def test_what_tells_how_the_service_is_never_waits() -> None:
     assert await Turnstile(0).enter(PAGE) is None
 
 
+async def test_some_go_first_but_not_any_number_of_them() -> None:
+    turnstile = Turnstile(1, first=("/served/",))
+    for _ in range(8):
+        assert await turnstile.enter({"path": "/served/x"}) is not None
+    ordinary, too_many = await entering(turnstile), asyncio.ensure_future(turnstile.enter({"path": "/served/y"}))
+    await asyncio.sleep(0)
+    assert (turnstile.inside, turnstile.waiting) == (8, 2)
+    for _ in range(9):
+        turnstile.leave()
+    assert await ordinary is not None
+    assert await too_many is not None
+
+
 async def test_the_answer_says_when_to_try_again() -> None:
     turnstile, clock = made()
     begun, go_on = asyncio.Event(), asyncio.Event()
