@@ -15,7 +15,7 @@ from autoforge.operations.doctor.accepted import ACCEPTED
 from autoforge.operations.doctor.catalogue import Known
 from autoforge.operations.doctor.copies import Copy, copied, plan_on
 from autoforge.operations.doctor.explaining import Plan, sql_of
-from autoforge.operations.doctor.finding import Finding, Severity, examples, plural
+from autoforge.operations.doctor.finding import SHOWN, Finding, Severity, examples, plural
 from autoforge.operations.doctor.patient import Patient
 from autoforge.operations.doctor.schema import TableIndex
 
@@ -28,6 +28,7 @@ _INVALID = text(
     " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid"
     " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT i.indisvalid AND n.nspname = current_schema()"
 )
+_SEARCHED = text("SELECT to_regclass('ix_prompt_search_document')::text")
 _USES = text(
     "SELECT indexrelname AS name, idx_scan AS scans, pg_relation_size(indexrelid) AS bytes,"
     " now() - coalesce((SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()),"
@@ -136,15 +137,29 @@ async def _dropped(patient: Patient, copy: Copy, told: TableIndex, ddl: str, sta
         if after is not None and was is not None and told.name in after.indexes - was.indexes:
             changed.append((one, was, after))
     changed.sort(key=lambda found: len(found[2].faults) - len(found[1].faults))
+    worst: dict[str, tuple[Examined, Plan, Plan]] = {}
+    for found in changed:
+        worst.setdefault(found[0].known.name, found)
     evidence = [f"{told.table} has {patient.rows.get(told.table, 0):,} rows"]
-    evidence += [f"{one.known.name} would use it" for one, _, _ in changed[:10]]
+    evidence += [f"{name} would use it" for name in list(worst)[:10]]
     title = f"The index {told.name} of {told.table} is gone"
-    if not told.unique:
-        severity = Severity.HIGH
-    else:
+    severity = Severity.HIGH
+    if told.unique:
         severity, title = Severity.CRITICAL, f"{title}: nothing keeps duplicates out"
-        evidence += [] if made else ["There are duplicates already: they have to go before it can be made again."]
-    return Finding("index-dropped", severity, title, tuple(evidence), "Make it again.", ddl, _proof(copy, changed))
+        evidence += await _duplicates(patient, told, ddl)
+    return Finding(
+        "index-dropped", severity, title, tuple(evidence), "Make it again.", ddl, _proof(copy, list(worst.values()))
+    )
+
+
+async def _duplicates(patient: Patient, told: TableIndex, ddl: str) -> list[str]:
+    """Rows that would not let a unique index be made again."""
+    columns, where = ", ".join(told.columns), ddl.rstrip(";").partition(" WHERE ")[2] or "1 = 1"
+    counted = f"SELECT {columns}, count(*) AS times FROM {told.table} WHERE {where} GROUP BY {columns}"
+    async with patient.read() as session:
+        rows = await session.all(text(f"{counted} HAVING count(*) > 1 LIMIT {SHOWN}"))
+    lines = [f"{row.times} rows with the same ({columns}), such as {str(row[-2])[:100]!r}" for row in rows]
+    return [*lines, "These duplicates have to go before it can be made again."] if lines else []
 
 
 async def _advised(
@@ -344,4 +359,21 @@ async def invalid(patient: Patient) -> AsyncIterator[Finding]:
         )
 
 
-CHECKS = (missing, different, superfluous, invalid)
+async def search(patient: Patient) -> AsyncIterator[Finding]:
+    """PostgreSQL: the index of the full-text search, which no model declares (SQLite's search is an index itself)."""
+    if patient.is_sqlite:
+        return
+    async with patient.read() as session:
+        if await session.scalar(_SEARCHED) is not None:
+            return
+    yield Finding(
+        "index-dropped",
+        Severity.HIGH,
+        "The index of the full-text search is gone",
+        ("Every search reads the tokens of all prompts.",),
+        "Make it again.",
+        "CREATE INDEX CONCURRENTLY ix_prompt_search_document ON prompt_search USING gin (document);",
+    )
+
+
+CHECKS = (missing, different, superfluous, invalid, search)

@@ -23,6 +23,7 @@ from autoforge.operations.doctor.patient import Patient
 from autoforge.prompts.content import HASH_SCHEME, hash_of
 
 _MOST_STEPS = 100_000  # of a walk through one prompt's ancestors
+_MOST_TOLD = 1_000  # broken references of a kind, after which nobody counts any more
 _SMALL_FILE = 512 * 1024 * 1024
 _Child, _Parent = aliased(m.PromptVersion), aliased(m.PromptVersion)
 
@@ -276,7 +277,8 @@ async def foreign_keys(patient: Patient) -> AsyncIterator[Finding]:
         yield Finding(
             "foreign-key-broken",
             Severity.HIGH,
-            f"{plural(len(found), 'row refers', 'rows refer')} to a row that does not exist",
+            f"{plural(len(found), 'row refers', 'rows refer')} to a row that does not exist"
+            f"{' (and maybe more)' if len(found) >= _MOST_TOLD else ''}",
             examples(found, len(found)),
             "A program changed the data with foreign keys switched off. Restore the missing rows, or delete those "
             "that refer to them.",
@@ -285,9 +287,10 @@ async def foreign_keys(patient: Patient) -> AsyncIterator[Finding]:
 
 
 async def _of_file(patient: Patient) -> AsyncIterator[str]:
+    broken = text(f'SELECT "table" AS child, rowid AS number, parent FROM pragma_foreign_key_check LIMIT {_MOST_TOLD}')
     async with patient.read() as session:
-        for row in (await session.execute(text("PRAGMA foreign_key_check"))).all():
-            yield f"{row[0]}, row {row[1]}: nothing in {row[2]}"
+        for row in await session.all(broken):
+            yield f"{row.child}, row {row.number}: nothing in {row.parent}"
 
 
 async def _of_server(patient: Patient) -> AsyncIterator[str]:
@@ -300,7 +303,7 @@ async def _of_server(patient: Patient) -> AsyncIterator[str]:
                 select(key.parent)
                 .select_from(table.outerjoin(parent, parent.c[key.column.name] == key.parent))
                 .where(key.parent.is_not(None), parent.c[key.column.name].is_(None))
-                .limit(1000)
+                .limit(_MOST_TOLD)
             )
             async with patient.read() as session:
                 for row in await session.all(missing):

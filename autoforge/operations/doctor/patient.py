@@ -41,6 +41,7 @@ class Limits:
     dead_rows: int = 10_000
     dead_share: float = 0.2
     unanalysed_rows: int = 20_000
+    analysed_within: timedelta = timedelta(hours=1)
     index_uptime: timedelta = timedelta(days=1)  # of statistics, before an index counts as unused
     disk_share: float = 0.1  # of the disk, free
     disk_bytes: int = 512 * 1024 * 1024

@@ -22,7 +22,9 @@ _LEAST_GROWTH = 10 * _MB  # a day, below which nobody has to worry
 _TABLES = text(
     "SELECT s.relname AS name, greatest(n_live_tup, c.reltuples::bigint, 0) AS live, n_dead_tup AS dead,"
     " n_mod_since_analyze AS changed, coalesce(last_analyze, last_autoanalyze) AS analysed,"
-    " coalesce(last_vacuum, last_autovacuum) AS vacuumed, pg_total_relation_size(relid) AS bytes"
+    " coalesce((SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()),"
+    " pg_postmaster_start_time()) AS began, coalesce(last_vacuum, last_autovacuum) AS vacuumed,"
+    " pg_total_relation_size(relid) AS bytes"
     " FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid WHERE schemaname = current_schema()"
 )
 
@@ -142,9 +144,14 @@ async def statistics(patient: Patient) -> AsyncIterator[Finding]:
         if patient.is_sqlite:
             lines, commands = await _outgrown(session, patient.rows, least), "ANALYZE;"
         else:
-            rows = [row for row in await session.all(_TABLES) if row.changed >= least and row.changed > row.live / 2]
+            due = clock.now() - patient.limits.analysed_within  # autovacuum needs a moment after an import
+            rows = [
+                row
+                for row in await session.all(_TABLES)
+                if row.changed >= least and row.changed > row.live / 2 and (row.analysed or row.began) <= due
+            ]
             lines = [
-                f"{row.name}: {row.changed:,} changes since {row.analysed or 'its beginning'}, {row.live:,} rows"
+                f"{row.name}: {row.changed:,} changes since {row.analysed or 'the beginning'}, {row.live:,} rows"
                 for row in rows
             ]
             commands = "\n".join(f"ANALYZE {row.name};" for row in rows)

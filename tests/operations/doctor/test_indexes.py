@@ -93,15 +93,18 @@ def test_a_dropped_unique_index_is_critical_and_duplicates_are_told(file_ward: W
     )
     found = _found(file_ward, (indexes.missing,))["index-dropped"]
     assert found.severity is Severity.CRITICAL
-    assert any("duplicates already" in line for line in found.evidence)
+    assert any("rows with the same (workspace_id, name)" in line for line in found.evidence)
 
 
-def test_an_invalid_index_is_found(server_ward: Ward) -> None:
+def test_an_invalid_index_and_a_search_without_one_are_found(server_ward: Ward) -> None:
     server_ward.plant("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_jobs_ended'::regclass")
     found = _found(server_ward, (indexes.invalid,))
     assert set(found) == {"index-invalid"}
-    server_ward.plant(found["index-invalid"].commands)
-    assert _found(server_ward, (indexes.invalid,)) == {}
+    server_ward.plant(found["index-invalid"].commands, "DROP INDEX ix_prompt_search_document")
+    found = _found(server_ward, (indexes.invalid, indexes.search))
+    assert set(found) == {"index-dropped"}
+    server_ward.plant(found["index-dropped"].commands)
+    assert _found(server_ward, (indexes.invalid, indexes.search)) == {}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import text
 
 from autoforge.cli import autoforge
 from autoforge.db import clock
@@ -168,8 +169,9 @@ def test_a_disk_that_fills_is_found(file_ward: Ward, monkeypatch: pytest.MonkeyP
     assert [one.id for one in report.findings] == ["disk-fills"]
 
 
-def test_faults_of_postgresql(server_ward: Ward) -> None:
+def test_faults_of_postgresql(server_ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
     ward = server_ward
+    monkeypatch.setattr(preferences, "_OTHER_HOSTS", text("SELECT 2"))
     ward.plant(
         "DELETE FROM prompt_search WHERE seq = (SELECT min(seq) FROM prompts)",
         "ALTER TABLE audit_log DISABLE TRIGGER audit_log_keeps",
@@ -179,8 +181,15 @@ def test_faults_of_postgresql(server_ward: Ward) -> None:
         "SELECT pg_stat_force_next_flush()",
     )
     wide = _with(ward, database_pool_size=500)
-    found = wide.findings(limits=limits(dead_rows=1000, unanalysed_rows=1000))
-    expected = {"search-index-gap", "audit-unguarded", "table-bloated", "pool-exceeds-server", "statistics-stale"}
+    found = wide.findings(limits=limits(dead_rows=1000, unanalysed_rows=1000, analysed_within=timedelta(0)))
+    expected = {
+        "cache-url-missing",
+        "search-index-gap",
+        "audit-unguarded",
+        "table-bloated",
+        "pool-exceeds-server",
+        "statistics-stale",
+    }
     assert set(found) - {"schema-drift"} == expected
     assert "VACUUM (ANALYZE) filler" in found["table-bloated"].commands
 
@@ -229,4 +238,7 @@ def test_what_cannot_be_examined_is_an_error(tmp_path: Path) -> None:
     assert isinstance(nothing.exception, DatabaseUnavailable)
     wrong = runner.invoke(autoforge, ["doctor", "--database-url", "mysql://x/y"])
     assert isinstance(wrong.exception, BadInput)
+    silent = runner.invoke(autoforge, ["doctor", "--database-url", "postgresql://nobody@127.0.0.1:1/none"])
+    assert isinstance(silent.exception, DatabaseUnavailable)
+    assert silent.exception.exit_code == 3
     assert list(tmp_path.iterdir()) == []
