@@ -54,8 +54,12 @@ async def slow_statements(patient: Patient) -> AsyncIterator[Finding]:
             " (P95)",
             examples(lines, len(lines)),
             "See its plan, and what else kept the database busy; a missing index is a finding of its own.",
-            await _plan(patient, found[0][1]),
+            await _plan(patient, next((shape for _, shape in found if _reads(shape)), found[0][1])),
         )
+
+
+def _reads(shape: Mapping[str, Any]) -> bool:
+    return str(shape["sql"]).lstrip().upper().startswith(("SELECT", "WITH"))
 
 
 def _slow(p95: float, shape: Mapping[str, Any]) -> str:
