@@ -8,13 +8,11 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from autoforge.access import audit as log
-from autoforge.cli.running import data_options, on_services, settings_of
+from autoforge.cli.running import as_json_option, data_options, on_data
 from autoforge.errors import BadInput
 
 if TYPE_CHECKING:
     from autoforge.operations.opening import Opened
-
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else.")
 
 
 @click.group()
@@ -24,7 +22,7 @@ def audit() -> None:
 
 @audit.command()
 @click.option("--anchor", help="SEQ:HASH that was noted elsewhere earlier; that entry must still have that hash.")
-@_JSON
+@as_json_option
 @data_options
 def verify(anchor: str | None, as_json: bool, data: Path | None, database_url: str | None) -> None:
     """Walk the whole chain. Prints how many entries hold and the newest hash; exit code 1 when one does not."""
@@ -34,7 +32,7 @@ def verify(anchor: str | None, as_json: bool, data: Path | None, database_url: s
         async with opened.database.read() as session:
             return await log.verify(session, noted)
 
-    entries, newest, broken = on_services(settings_of(data, database_url, samples=False), walk)
+    entries, newest, broken = on_data(data, database_url, walk)
     if as_json:
         import msgspec
 
@@ -70,4 +68,4 @@ def export(after: int, output: IO[bytes], data: Path | None, database_url: str |
             async for entry in log.entries(session, after):
                 output.write(msgspec.json.encode(entry) + b"\n")
 
-    on_services(settings_of(data, database_url, samples=False), write)
+    on_data(data, database_url, write)

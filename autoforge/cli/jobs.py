@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
 
-from autoforge.cli.running import data_options, on_services, settings_of
+from autoforge.cli.running import as_json_option, data_options, on_data, print_json
 from autoforge.db.ids import parse_id
 from autoforge.errors import BadInput
 from autoforge.jobs import commands, queries
@@ -17,9 +17,6 @@ from autoforge.jobs.queries import STATUSES, Listing
 
 if TYPE_CHECKING:
     from autoforge.operations.opening import Opened
-
-T = TypeVar("T")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else.")
 
 
 @click.group()
@@ -31,7 +28,7 @@ def jobs() -> None:
 @click.option("--status", type=click.Choice(STATUSES), help="Only these; dead: all attempts failed.")
 @click.option("--system", is_flag=True, help="The jobs of no workspace: scheduled ones.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000), help="The newest so many.")
-@_JSON
+@as_json_option
 @data_options
 def list_jobs(
     status: str | None, system: bool, limit: int, as_json: bool, data: Path | None, database_url: str | None
@@ -43,9 +40,9 @@ def list_jobs(
             rows, _ = await queries.page(session, opened.owner, Listing(status, system=system), limit, None)
         return rows
 
-    rows = _on(data, database_url, read)
+    rows = on_data(data, database_url, read)
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     elif rows:
         _print_table(rows)
     else:
@@ -54,7 +51,7 @@ def list_jobs(
 
 @jobs.command()
 @click.argument("job_id", metavar="ID")
-@_JSON
+@as_json_option
 @data_options
 def show(job_id: str, as_json: bool, data: Path | None, database_url: str | None) -> None:
     """One job with its progress, result and error. Exit code 1 when it failed for good."""
@@ -64,11 +61,11 @@ def show(job_id: str, as_json: bool, data: Path | None, database_url: str | None
         async with opened.database.read() as session:
             return await queries.one(session, opened.owner, asked)
 
-    job = _on(data, database_url, read)
+    job = on_data(data, database_url, read)
     if as_json:
         import msgspec
 
-        _print_json({**job, "result": None if job["result"] is None else msgspec.json.decode(job["result"])})
+        print_json({**job, "result": None if job["result"] is None else msgspec.json.decode(job["result"])})
     else:
         for name, value in job.items():
             if value not in (None, ""):
@@ -78,7 +75,7 @@ def show(job_id: str, as_json: bool, data: Path | None, database_url: str | None
 
 @jobs.command()
 @click.argument("job_id", metavar="ID")
-@_JSON
+@as_json_option
 @data_options
 def cancel(job_id: str, as_json: bool, data: Path | None, database_url: str | None) -> None:
     """Cancel a job: at once when it waits; when it runs, it is asked to stop."""
@@ -88,14 +85,14 @@ def cancel(job_id: str, as_json: bool, data: Path | None, database_url: str | No
         async with opened.database.write() as session:
             return await commands.cancel(session, opened.owner, asked)
 
-    status = _on(data, database_url, change)
+    status = on_data(data, database_url, change)
     done = "The job is cancelled." if status == "cancelled" else "The job was asked to stop."
     _say(as_json, {"id": job_id, "status": status}, done)
 
 
 @jobs.command()
 @click.argument("job_id", metavar="ID")
-@_JSON
+@as_json_option
 @data_options
 def retry(job_id: str, as_json: bool, data: Path | None, database_url: str | None) -> None:
     """Let a job that failed or was cancelled wait again, with all its attempts."""
@@ -105,12 +102,8 @@ def retry(job_id: str, as_json: bool, data: Path | None, database_url: str | Non
         async with opened.database.write() as session:
             await commands.retry(session, opened.owner, asked)
 
-    _on(data, database_url, change)
+    on_data(data, database_url, change)
     _say(as_json, {"id": job_id, "status": "pending"}, "The job waits again.")
-
-
-def _on(data: Path | None, database_url: str | None, work: Callable[[Opened], Awaitable[T]]) -> T:
-    return on_services(settings_of(data, database_url, samples=False), work)
 
 
 def _id(text: str) -> UUID:
@@ -122,15 +115,9 @@ def _id(text: str) -> UUID:
 
 def _say(as_json: bool, facts: Mapping[str, Any], sentence: str) -> None:
     if as_json:
-        _print_json(facts)
+        print_json(facts)
     else:
         click.echo(sentence)
-
-
-def _print_json(value: Any) -> None:
-    import msgspec
-
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from autoforge.access import Actor, queries, sessions
-from autoforge.cli.running import data_options, on_services, settings_of
+from autoforge.cli.running import as_json_option, data_options, on_data, print_json
 from autoforge.db.ids import parse_id
 from autoforge.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
     from autoforge.operations.opening import Opened
 
-T = TypeVar("T")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else.")
 _WORKSPACE = click.option("--workspace", default="main", show_default=True, help="The workspace that a key is for.")
 
 
@@ -33,7 +30,7 @@ def keys() -> None:
 )
 @click.option("--days", type=click.IntRange(1, sessions.MOST_DAYS), help="Days until it expires (default: never).")
 @_WORKSPACE
-@_JSON
+@as_json_option
 @data_options
 def create(
     name: str,
@@ -51,13 +48,13 @@ def create(
         async with opened.database.write() as session:
             return await sessions.make_key(session, opened.secret, actor, name, scopes, days)
 
-    made = _on(data, database_url, make)
+    made = on_data(data, database_url, make)
     click.echo(f'{{"id": "{made.key_id}", "key": "{made.text}"}}' if as_json else made.text)
 
 
 @keys.command("list")
 @_WORKSPACE
-@_JSON
+@as_json_option
 @data_options
 def list_keys(workspace: str, as_json: bool, data: Path | None, database_url: str | None) -> None:
     """The keys of a workspace: their beginnings and what they may do, never themselves."""
@@ -67,11 +64,9 @@ def list_keys(workspace: str, as_json: bool, data: Path | None, database_url: st
         async with opened.database.read() as session:
             return await queries.keys(session, actor)
 
-    rows = _on(data, database_url, read)
+    rows = on_data(data, database_url, read)
     if as_json:
-        import msgspec
-
-        click.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
+        print_json(rows)
         return
     for row in rows:
         state = "revoked" if row["revoked_at"] else f"until {row['expires_at']:%Y-%m-%d}" if row["expires_at"] else ""
@@ -93,7 +88,7 @@ def revoke(key_id: str, workspace: str, data: Path | None, database_url: str | N
         async with opened.database.write() as session:
             await sessions.revoke_key(session, actor, parsed)
 
-    _on(data, database_url, end)
+    on_data(data, database_url, end)
     click.echo("The key is revoked.")
 
 
@@ -104,7 +99,3 @@ async def _in(opened: Opened, slug: str) -> Actor:
     if found is None:
         raise NotFound(f"There is no workspace {slug!r}.")
     return found
-
-
-def _on(data: Path | None, database_url: str | None, work: Callable[[Opened], Awaitable[T]]) -> T:
-    return on_services(settings_of(data, database_url, samples=False), work)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from autoforge.cli.running import data_options, on_services, settings_of
+from autoforge.cli.running import data_options, on_data, on_services, settings_of
 from autoforge.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def import_(source: Path, data: Path | None, database_url: str | None, **options
                 progress=lambda report: step(report.read),
             )
 
-    report = on_services(settings_of(data, database_url, samples=False), work)
+    report = on_data(data, database_url, work)
     _tell(report, dry_run, as_json)
     refused = bool(report.failed) and not skip_bad and not dry_run
     sys.exit(2 if refused else 1 if report.failed else 0)

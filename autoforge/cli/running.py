@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else.")
 
 
 def data_options(command: F) -> F:
@@ -40,3 +41,15 @@ def on_services(settings: Settings, work: Callable[[Opened], Awaitable[T]]) -> T
             return await work(services)
 
     return asyncio.run(run())
+
+
+def on_data(data: Path | None, database_url: str | None, work: Callable[[Opened], Awaitable[T]]) -> T:
+    """:func:`on_services` of a data directory as it is: no samples are added to a new one."""
+    return on_services(settings_of(data, database_url, samples=False), work)
+
+
+def print_json(value: Any) -> None:
+    """Indented; what JSON has no words for (ids, times) as text."""
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from autoforge.cli.running import data_options, on_services, settings_of
+from autoforge.cli.running import data_options, on_data
 
 if TYPE_CHECKING:
     from autoforge.operations.opening import Opened
@@ -27,7 +27,7 @@ def add(data: Path | None, database_url: str | None) -> None:
     async def work(opened: Opened) -> int:
         return await add_samples(opened.database, opened.owner)
 
-    count = on_services(settings_of(data, database_url, samples=False), work)
+    count = on_data(data, database_url, work)
     click.echo(f"Added {count} sample prompts.")
 
 
@@ -40,4 +40,4 @@ def remove(data: Path | None, database_url: str | None) -> None:
     async def work(opened: Opened) -> int:
         return await remove_samples(opened.database, opened.owner)
 
-    click.echo(f"Removed {on_services(settings_of(data, database_url, samples=False), work)} samples.")
+    click.echo(f"Removed {on_data(data, database_url, work)} samples.")

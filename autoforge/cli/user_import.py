@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from autoforge.cli.running import data_options, on_services, settings_of
+from autoforge.cli.running import data_options, on_data
 
 if TYPE_CHECKING:
     from autoforge.operations.opening import Opened
@@ -60,7 +60,7 @@ def import_people(source: Path, data: Path | None, database_url: str | None, **o
             step = stack.enter_context(_progress(f"Importing {source.name}", found.rows))
             return await _store(opened, found, mapping, chosen, sink, step)
 
-    tally = on_services(settings_of(data, database_url, samples=False), work)
+    tally = on_data(data, database_url, work)
     _tell(tally, options["dry_run"], options["as_json"], options["errors"])
     sys.exit(1 if tally.failed else 0)
 
@@ -131,7 +131,7 @@ def cleanup(days: int | None, remove: bool, as_json: bool, data: Path | None, da
                 return await remove_all(opened.database, opened.owner, days, setting, step)
         return await whole_list(opened.database, opened.owner, days, setting)
 
-    done = on_services(settings_of(data, database_url, samples=False), work)
+    done = on_data(data, database_url, work)
     if isinstance(done, int):
         click.echo(json.dumps({"removed": done}) if as_json else f"{done:,} removed.")
     elif as_json:

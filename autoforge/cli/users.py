@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from autoforge.cli.entering import kept_address, sign_in_link
-from autoforge.cli.running import data_options, on_services, settings_of
+from autoforge.cli.running import as_json_option, data_options, on_data, print_json
 from autoforge.errors import NotFound
 from autoforge.users import commands, queries
 from autoforge.users.queries import Listing
@@ -18,8 +18,6 @@ from autoforge.users.queries import Listing
 if TYPE_CHECKING:
     from autoforge.operations.opening import Opened
 
-T = TypeVar("T")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else.")
 _MOST = 200
 
 
@@ -48,7 +46,7 @@ def users() -> None:
 @click.argument("email")
 @click.option("--name", help="What the person is called (default: the part before the @).")
 @click.option("--role", type=click.Choice(["admin", "manager", "user"]), default="user", show_default=True)
-@_JSON
+@as_json_option
 @data_options
 def create(email: str, name: str | None, role: str, as_json: bool, data: Path | None, database_url: str | None) -> None:
     """Make a person, and print the link with which they choose a password (once, within 24 hours)."""
@@ -60,9 +58,9 @@ def create(email: str, name: str | None, role: str, as_json: bool, data: Path | 
             token = await commands.hand_link(session, opened.secret, opened.owner, user_id)
         return {"id": str(user_id), "link": f"{kept_address(opened.settings)}/welcome#token={token}"}
 
-    made = _on(data, database_url, make)
+    made = on_data(data, database_url, make)
     if as_json:
-        _print_json(made)
+        print_json(made)
     else:
         click.echo(
             f"{email} is {made['id']}. Hand this link over; it works once, for 24 hours:\n\n    {made['link']}\n"
@@ -74,7 +72,7 @@ def create(email: str, name: str | None, role: str, as_json: bool, data: Path | 
 @click.option("--inactive", is_flag=True, help="Only those who may not sign in.")
 @click.option("--search", default="", help="How a name or an address begins.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, _MOST), help="The first so many.")
-@_JSON
+@as_json_option
 @data_options
 def list_users(
     role: str | None,
@@ -92,9 +90,9 @@ def list_users(
         async with opened.database.read() as session:
             return (await queries.page(session, asked, limit, None))[0]
 
-    rows = _on(data, database_url, read)
+    rows = on_data(data, database_url, read)
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     elif rows:
         _print_table(rows)
     else:
@@ -111,7 +109,7 @@ def link(email: str | None, data: Path | None, database_url: str | None) -> None
         user_id = opened.owner.user_id if email is None else await _id_of(opened, email)
         return await sign_in_link(opened, user_id)
 
-    click.echo(_on(data, database_url, make))
+    click.echo(on_data(data, database_url, make))
 
 
 async def _id_of(opened: Opened, email: str) -> Any:
@@ -122,16 +120,6 @@ async def _id_of(opened: Opened, email: str) -> Any:
     if person is None or not person.is_active:
         raise NotFound(f"Nobody active has the address {email}.")
     return person.id
-
-
-def _on(data: Path | None, database_url: str | None, work: Callable[[Opened], Awaitable[T]]) -> T:
-    return on_services(settings_of(data, database_url, samples=False), work)
-
-
-def _print_json(value: Any) -> None:
-    import msgspec
-
-    click.echo(msgspec.json.format(msgspec.json.encode(value)).decode())
 
 
 def _print_table(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -20,6 +20,7 @@ from autoforge.web.deps import App, Db
 from autoforge.web.forms import PageId, Posted, whole
 from autoforge.web.html import page, seen
 from autoforge.web.links import Links
+from autoforge.web.paging import After, pager
 from autoforge.web.responses import budget
 
 router = APIRouter(prefix="/people/cleanup")
@@ -36,7 +37,7 @@ async def show_cleanup(
     services: App,
     actor: Who,
     days: Annotated[str, Query(max_length=20)] = "",
-    after: str | None = None,
+    after: After = None,
 ) -> Response:
     actor.needs("server:admin")
     nightly = services.settings.inactive_days
@@ -65,8 +66,8 @@ async def _dry_run(session: ReadSession, actor: Actor, days: int, after: str | N
     found = await cleanup.inactive(session, position, PER_PAGE, after)
     count = await cleanup.count(session, position, COUNTED)
     told = f"{COUNTED:,}+" if count > COUNTED else f"{count:,}"
-    pager = {"next": found.next, "shown": len(found.rows), "total": told}
-    return {"people": cleanup.people(found.rows), "since": since, "count": count, "told": told, "pager": pager}
+    about = {"people": cleanup.people(found.rows), "since": since, "count": count, "told": told}
+    return about | {"pager": pager(found.next, len(found.rows), told)}
 
 
 async def _runs(session: ReadSession) -> list[dict[str, Any]]:

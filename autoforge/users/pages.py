@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from autoforge.access.deps import TheGate
@@ -20,6 +20,7 @@ from autoforge.web.deps import App, Db, Services
 from autoforge.web.forms import PageId, Posted, errors_by_field, whole
 from autoforge.web.html import page, seen
 from autoforge.web.links import Links
+from autoforge.web.paging import After, Words, pager
 from autoforge.web.responses import budget
 
 router = APIRouter(prefix="/people")
@@ -34,18 +35,18 @@ async def list_people(
     request: Request,
     services: App,
     _actor: Admin,
-    q: Annotated[str, Query(max_length=200)] = "",
+    q: Words = "",
     role: Literal["", "admin", "manager", "user"] = "",
     state: State = "",
     sort: str = "-created_at",
-    after: str | None = None,
+    after: After = None,
 ) -> Response:
     active = {"active": True, "inactive": False}.get(state)
     asked = queries.Listing(sort, role or None, active, state == "deleted", q)
     async with services.database.read() as session:
         people, following = await queries.page(session, asked, PER_PAGE, after)
     context: dict[str, Any] = {"people": people, "figures": await _figures(services)}
-    context |= {"pager": {"next": following, "shown": len(people), "total": None}}
+    context |= {"pager": pager(following, len(people))}
     context |= {"filtered": bool(q.strip() or role or state)}
     return page(request, "people/list.html", context)
 
