@@ -13,7 +13,7 @@ from autoforge.access import Actor
 from autoforge.access.deps import Who
 from autoforge.errors import AutoforgeError, BadInput
 from autoforge.operations import profiling
-from autoforge.operations.profile_routes import Profile, of
+from autoforge.operations.profile_routes import Profile, of, written
 from autoforge.telemetry.profiles import PROFILES, Tree, hottest
 from autoforge.web.forms import Posted
 from autoforge.web.html import page, seen
@@ -28,6 +28,7 @@ _NOTHING = 0.01
 
 @router.get("", openapi_extra=budget(0))
 async def profiles(request: Request, actor: Who) -> Response:
+    await written()
     return _list(request, {}, "")
 
 
@@ -73,6 +74,7 @@ def _back(actor: Actor, text: str, kind: str = "done") -> Response:
 
 @router.get("/{profile}", openapi_extra=budget(0))
 async def profile(request: Request, actor: Who, profile: Profile) -> Response:
+    await written()
     found = _moment(of(profile))
     tree = found.pop("tree")
     context = {"profile": found, "tree": folded(tree), "hottest": hottest(tree)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
@@ -38,6 +39,7 @@ class ProfileAsked(BaseModel):
 @router.get("", summary="List profiles", openapi_extra=budget(0))
 async def list_profiles(actor: Who) -> Response:
     """The last twenty of this host, newest first, and what is ordered or being made here."""
+    await written()
     running = PROFILES.running
     now = None if running is None else {"kind": running.kind, "what": running.what, "by": running.by}
     return json_response({"items": PROFILES.kept(), "running": now, "ordered": PROFILES.ordered()})
@@ -61,6 +63,7 @@ async def read_profile(
     format: Annotated[Literal["json", "speedscope"], Query(description="The tree, or a file for speedscope.")] = "json",
 ) -> Response:
     """What it spent its time on, function by function."""
+    await written()
     found = of(profile)
     tag = etag(profile, format)  # a profile never changes
     if (known := not_modified(request, tag)) is not None:
@@ -68,6 +71,11 @@ async def read_profile(
     name = f"profile-{profile}.{'speedscope.' if format == 'speedscope' else ''}json"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "ETag": tag}
     return json_response(speedscope(found) if format == "speedscope" else found, headers=headers)
+
+
+async def written() -> None:
+    """Returns once the profiles that this process has made are files."""
+    await asyncio.to_thread(PROFILES.settle)
 
 
 def of(profile: str) -> dict[str, Any]:
