@@ -1,13 +1,14 @@
 """Who is asking: the dependency that every route which reads or changes something of a workspace takes.
 
 People come with a session cookie, programs with ``Authorization: Bearer <api key>``. Either costs one statement, and
-none while it is cached, which is one second at most and ends at once when access is taken away on the same host.
+none while it is cached, which ends when access is taken away: at once on the same host, elsewhere within two seconds.
 What the request needs is told by its address and method: reading or writing in the area that its path begins with.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,6 +30,9 @@ from autoforge.errors import AutoforgeError, Forbidden, NotFound, Unauthenticate
 from autoforge.web.deps import Services
 
 log = structlog.get_logger(__name__)
+
+Known = tuple[Actor, datetime | None]
+"""Who asks, and when their key or session ends."""
 
 COOKIE = "autoforge_session"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -108,23 +112,36 @@ async def _by_key(request: Request, gate: Gate, key: str, slug: str | None) -> A
     services: Services = request.app.state.services
     hashed = digest(gate.secret, key)
 
-    async def load() -> tuple[Actor, UUID] | None:
+    async def load() -> Known | None:
         async with services.database.read() as session:
             row = await queries.by_key(session, hashed)
         if row is None:
             return None
         _note_use(gate, services.database, _KEY_SEEN, row.key_id, row.last_used_at)
-        return queries.actor_of(row), row.key_id
+        return queries.actor_of(row), row.expires_at
 
-    found = await services.cache.get_or_load(key_in_cache(hashed), Kind.ACCESS, (ACCESS,), load)
+    found = await services.cache.get_or_load(key_in_cache(hashed), Kind.ACCESS, (ACCESS,), load, _lasts(services))
     if found is None:
         raise Unauthenticated("This API key is unknown, revoked or expired.")
     return _in_workspace(found[0], slug)
 
 
 def key_in_cache(hashed: bytes) -> str:
-    """Where the cache keeps who has the API key of this digest: the Actor and the key's id, or None."""
+    """Where the cache keeps who has the API key of this digest: the Actor and when the key ends, or None."""
     return _KEY_IN_CACHE + hashed.hex()
+
+
+def _lasts(services: Services) -> Callable[[Known | None], float]:
+    """For how many seconds one may rely on who asks: not past the end of key or session, and not for long where
+    another host could take access away and nothing would tell (PostgreSQL without Redis)."""
+    told = services.cache.far is not None or not services.settings.database_url.startswith("postgresql")
+    most = float(Kind.ACCESS.seconds) if told else Kind.ACCESS.alone
+
+    def lasts(known: Known | None) -> float:
+        ends = None if known is None else known[1]
+        return most if ends is None else min(most, (ends - clock.now()).total_seconds())
+
+    return lasts
 
 
 async def _by_session(request: Request, gate: Gate, token: str, slug: str | None) -> Actor:
@@ -134,18 +151,18 @@ async def _by_session(request: Request, gate: Gate, token: str, slug: str | None
         raise Forbidden("A change that is made with a sign-in cookie must say where it comes from (Origin).")
     hashed = digest(gate.secret, token)
 
-    async def load() -> Actor | None:
+    async def load() -> Known | None:
         async with services.database.read() as session:
             row = await queries.by_session(session, hashed, slug)
         if row is None:
             return None
         _note_use(gate, services.database, _SESSION_SEEN, row.session_id, row.seen_at)
-        return queries.actor_of(row)
+        return queries.actor_of(row), row.expires_at
 
     key = cache_key(ACCESS, hashed.hex(), slug)
-    found = await services.cache.get_or_load(key, Kind.ACCESS, (ACCESS,), load)
+    found = await services.cache.get_or_load(key, Kind.ACCESS, (ACCESS,), load, _lasts(services))
     if found is not None:
-        return found
+        return found[0]
     if slug is not None:
         async with services.database.read() as session:
             if await queries.by_session(session, hashed, None) is not None:

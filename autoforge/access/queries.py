@@ -45,7 +45,7 @@ _OWNER = named(
 )
 _BY_KEY = named(
     "access.by_key",
-    select(*_PERSON, *_PLACE, m.ApiKey.id.label("key_id"), m.ApiKey.scopes, m.ApiKey.last_used_at)
+    select(*_PERSON, *_PLACE, m.ApiKey.id.label("key_id"), m.ApiKey.scopes, m.ApiKey.last_used_at, m.ApiKey.expires_at)
     .select_from(m.ApiKey)
     .join(m.User, m.User.id == m.ApiKey.user_id)
     .join(m.Workspace, m.Workspace.id == m.ApiKey.workspace_id)
@@ -55,7 +55,9 @@ _BY_KEY = named(
     bounded=True,
 )
 _SESSION = (
-    select(*_PERSON, *_PLACE, m.SignInSession.id.label("session_id"), m.SignInSession.seen_at)
+    select(
+        *_PERSON, *_PLACE, m.SignInSession.id.label("session_id"), m.SignInSession.seen_at, m.SignInSession.expires_at
+    )
     .select_from(m.SignInSession)
     .join(m.User, m.User.id == m.SignInSession.user_id)
     .where(m.SignInSession.token_hash == bindparam("hash"), m.SignInSession.ended_at.is_(None), _IS_ACTIVE)

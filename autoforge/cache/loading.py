@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Load = Callable[[], Awaitable[Any]]
+Lasts = Callable[[Any], float]
+"""For how many seconds a value holds by itself, whatever its kind allows."""
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class _Flight:
     renewing: bool
     mark: Mark
     began: float
+    lasts: Lasts | None = None
     task: asyncio.Task[Any] | None = None
 
 
@@ -110,9 +113,17 @@ class Cache:
                 return entry.value
         return ABSENT
 
-    async def get_or_load(self, key: str, kind: Kind, tags: Iterable[str], load: Callable[[], Awaitable[T]]) -> T:
+    async def get_or_load(
+        self,
+        key: str,
+        kind: Kind,
+        tags: Iterable[str],
+        load: Callable[[], Awaitable[T]],
+        lasts: Callable[[T], float] | None = None,
+    ) -> T:
         """The value of ``key``, computed by ``load`` when there is no fresh one.
 
+        ``lasts`` tells for how many seconds a computed value holds where that may be less than its kind allows.
         The computation is a task of its own: one waiter that goes away does not take it from the others. A waiter
         that comes after a tag was forgotten does not join a computation that began before.
         """
@@ -125,7 +136,7 @@ class Cache:
         if flight is not None and self._may_join(flight):
             self.counts[kind].shared += 1
         else:
-            flight = self._start(key, kind, tuple(tags), load)
+            flight = self._start(key, kind, tuple(tags), load, lasts)
         assert flight.task is not None
         return await asyncio.shield(flight.task)
 
@@ -153,8 +164,17 @@ class Cache:
         certain = self._link is None or self._link.trusted_until > now
         return flight.began + (flight.kind.seconds if certain else flight.kind.alone) > now
 
-    def _start(self, key: str, kind: Kind, tags: tuple[str, ...], load: Load, renewing: bool = False) -> _Flight:
-        flight = _Flight(key, kind, tags, load, renewing, self.stamps.read(tags), time.monotonic())
+    def _start(
+        self,
+        key: str,
+        kind: Kind,
+        tags: tuple[str, ...],
+        load: Load,
+        lasts: Lasts | None = None,
+        *,
+        renewing: bool = False,
+    ) -> _Flight:
+        flight = _Flight(key, kind, tags, load, renewing, self.stamps.read(tags), time.monotonic(), lasts)
         self._flights[key] = flight
         flight.task = asyncio.ensure_future(self._fly(flight))
         flight.task.add_done_callback(lambda done: self._landed(flight, done))
@@ -231,7 +251,8 @@ class Cache:
         seconds = time.perf_counter() - began
         self.counts[flight.kind].seconds += seconds
         metrics.observe(families.CACHE_LOAD_SECONDS, seconds, flight.kind.label)
-        self._put(flight, value, flight.began + flight.kind.seconds)
+        most = flight.kind.seconds if flight.lasts is None else min(flight.kind.seconds, flight.lasts(value))
+        self._put(flight, value, flight.began + most)
         return value
 
     def _put(self, flight: _Flight, value: Any, expires: float) -> None:

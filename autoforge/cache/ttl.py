@@ -16,8 +16,9 @@ class Kind(Enum):
     Redis keeps it.
     """
 
-    # A stream asks every second, so a revoked key is out within two even where nothing was heard.
-    ACCESS = ("access", 1, 1.0, 0, False)
+    # Forgotten at once on this host and through Redis. Where neither tells, it is asked for every second, as a stream
+    # asks, so that a revoked key is out within two.
+    ACCESS = ("access", 30, 1.0, 0, False)
     PROMPT = ("prompt", 600)
     USERS = ("users", 300)
     EVALUATION = ("evaluation", 3600)

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from autoforge.access import Actor
-from autoforge.access.deps import Gate, key_in_cache, limit_fields, limited_as
+from autoforge.access.deps import Gate, Known, key_in_cache, limit_fields, limited_as
 from autoforge.access.tokens import digest
 from autoforge.cache import Cache, Kind, cache_key
 from autoforge.cache.near import ABSENT
@@ -50,9 +50,7 @@ MOST_ENCODED = 8 * 1024 * 1024
 
 _LONGEST = 1_000
 _UNUSUAL = frozenset(
-    b"cookie,content-length,transfer-encoding,expect,if-match,idempotency-key,range,upgrade,x-profile".split(
-        b","
-    )
+    b"cookie,content-length,transfer-encoding,expect,if-match,idempotency-key,range,upgrade,x-profile".split(b",")
 )
 """Requests with one of these go the ordinary way: it costs nothing to be right about them."""
 
@@ -183,7 +181,7 @@ class Serving:
             return None
         return self._admitted(hashed, value)
 
-    def _admitted(self, hashed: bytes, value: tuple[Actor, UUID]) -> _Caller | None:
+    def _admitted(self, hashed: bytes, value: Known) -> _Caller | None:
         actor = value[0]
         if not actor.may(PERMISSION):
             return None
