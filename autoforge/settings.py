@@ -183,7 +183,7 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         2.0,
         ge=0,
-        description="A reload (SIGHUP): seconds that an old worker goes on answering, each answer its connection's last.",
+        description="A reload (SIGHUP): seconds that an old worker goes on; each answer ends its connection.",
     )
     shutdown_delay_seconds: float = Field(
         0.0,
