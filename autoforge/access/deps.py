@@ -134,7 +134,7 @@ def key_in_cache(hashed: bytes) -> str:
 def _lasts(services: Services) -> Callable[[Known | None], float]:
     """For how many seconds one may rely on who asks: not past the end of key or session, and not for long where
     another host could take access away and nothing would tell (PostgreSQL without Redis)."""
-    told = services.cache.far is not None or not services.settings.database_url.startswith("postgresql")
+    told = services.cache.far is not None or services.database.dialect == "sqlite"
     most = float(Kind.ACCESS.seconds) if told else Kind.ACCESS.alone
 
     def lasts(known: Known | None) -> float:

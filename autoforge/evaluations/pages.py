@@ -28,6 +28,7 @@ ROWS = 50
 OTHERS = 20
 PICKED = 100
 _RESULT_COLUMNS = tuple(name for name in queries.RESULT_FIELDS if name != "case_id")
+_OFFERED = ("id", "name", "model")
 _MEASURED = ("latency_ms", "cost_nano", "tokens_in", "tokens_out", "finish_reason")
 
 MaybeId = Annotated[str, Query(max_length=40)]
@@ -81,7 +82,7 @@ async def evaluation(
         others: list[dict[str, Any]] = []
         if run["suite_id"] is not None:
             same = Filters(suite_id=run["suite_id"])
-            others, _ = await queries.page(session, actor.workspace_id, same, OTHERS + 1)
+            others, _ = await queries.page(session, actor.workspace_id, same, OTHERS + 1, fields=_OFFERED)
     figures = await metrics_of(services, evaluation_id)
     context = {
         "run": {**run, "done": run["cases"], "latency_p95_ms": figures["latency_p95_ms"]},
@@ -149,7 +150,7 @@ async def compare(
     before, later = asked_id(a), asked_id(b)
     shown = show if show in SHOWN else None
     async with database.read() as session:
-        runs, _ = await queries.page(session, actor.workspace_id, limit=PICKED, fields=("id", "name", "model"))
+        runs, _ = await queries.page(session, actor.workspace_id, limit=PICKED, fields=_OFFERED)
         context: dict[str, Any] = {"runs": runs, "a": None, "b": None, "comparison": None, "rows": []}
         context["pager"] = pager(None, 0)
         if before is not None and later is not None:

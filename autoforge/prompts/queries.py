@@ -7,7 +7,7 @@ for the rows of the page, inside it. Only the columns that were asked for are re
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -111,7 +111,8 @@ async def page(
     downwards = is_deleted or asked.sort.startswith("-")
     query = _listing(asked.fields, sort, downwards, frozenset(given), session.dialect)
     found = await query.fetch(session, given, limit=limit, after=after)
-    return [_item(row, asked.fields) for row in found.rows], found.next
+    item = _shape(asked.fields)
+    return [item(row) for row in found.rows], found.next
 
 
 @lru_cache(256)
@@ -150,31 +151,45 @@ def _joined(statement: Select[Any], fields: tuple[str, ...]) -> Select[Any]:
     return statement
 
 
-def _item(row: Any, fields: tuple[str, ...]) -> dict[str, Any]:
-    names, values_of = _plain(fields)
-    item: dict[str, Any] = dict(zip(names, values_of(row), strict=True))
-    if "tags" in fields:
-        item["tags"] = [] if row.tags == "[]" else json.loads(row.tags)
-    if "labels" in fields:
-        item["labels"] = _labels_of(row.labels)
-    if "latest" in fields:
-        item["latest"] = None
-        if row.evaluation_id is not None:
-            shown = {"evaluation_id": row.evaluation_id, "score": row.latest_score}
-            item["latest"] = shown | {"cases": row.latest_cases, "model": row.latest_model}
+@lru_cache(256)
+def _shape(fields: tuple[str, ...]) -> Callable[[Any], dict[str, Any]]:
+    """What makes an item of these fields out of a row: those shown as they are read at once, the others one by one."""
+    names = tuple(name for name in fields if name not in _MADE)
+    values_of: Values = getter(names)
+    made = tuple((name, _MADE[name]) for name in fields if name in _MADE)
+
+    def item(row: Any) -> dict[str, Any]:
+        shown = dict(zip(names, values_of(row), strict=True))
+        for name, make in made:
+            shown[name] = make(row)
+        return shown
+
     return item
 
 
-@lru_cache(256)
-def _plain(fields: tuple[str, ...]) -> tuple[tuple[str, ...], Values]:
-    """The fields that are shown as they are read, and what reads them all at once."""
-    names = tuple(name for name in fields if name not in ("latest", "labels", "tags"))
-    return names, getter(names)
+def _tags_of(row: Any) -> list[str]:
+    return [] if row.tags == "[]" else list(json.loads(row.tags))
 
 
-def _labels_of(joined: str | None) -> list[dict[str, Any]]:
-    pairs = sorted(part.rpartition("=") for part in (joined or "").split(",") if part)
+def _latest_of(row: Any) -> dict[str, Any] | None:
+    if row.evaluation_id is None:
+        return None
+    return {
+        "evaluation_id": row.evaluation_id,
+        "score": row.latest_score,
+        "cases": row.latest_cases,
+        "model": row.latest_model,
+    }
+
+
+def _labels_of(row: Any) -> list[dict[str, Any]]:
+    if not row.labels:
+        return []
+    pairs = sorted([part.rpartition("=") for part in row.labels.split(",")])
     return [{"name": name, "number": int(number)} for name, _, number in pairs]
+
+
+_MADE: Mapping[str, Callable[[Any], Any]] = {"tags": _tags_of, "labels": _labels_of, "latest": _latest_of}
 
 
 _ONE = named(
