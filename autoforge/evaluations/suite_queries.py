@@ -11,6 +11,7 @@ from sqlalchemy import Row, bindparam, func, or_, select
 
 from autoforge.db import ReadSession, named
 from autoforge.db import models as m
+from autoforge.db.columns import items
 from autoforge.db.keyset import KeysetQuery, Page
 from autoforge.errors import NotFound
 from autoforge.evaluations.queries import contains_pattern
@@ -79,7 +80,7 @@ async def page(
     if words:
         given["words"] = contains_pattern(words)
     found = await _list(sort, bool(words), fields).fetch(session, given, limit=limit, after=after)
-    return [{name: getattr(row, name) for name in fields} for row in found.rows], found.next
+    return items(found.rows, fields), found.next
 
 
 _ONE = named(

@@ -17,6 +17,7 @@ from sqlalchemy import Select, bindparam, select
 from autoforge.access import Actor
 from autoforge.db import ReadSession, named
 from autoforge.db import models as m
+from autoforge.db.columns import items
 from autoforge.db.keyset import KeysetQuery
 from autoforge.errors import NotFound
 
@@ -87,7 +88,7 @@ async def page(
         given["workspace_id"] = actor.workspace_id
     given |= {name: value for name in ("status", "task") if (value := getattr(asked, name)) is not None}
     found = await _listing(asked.fields, frozenset(given)).fetch(session, given, limit=limit, after=after)
-    return [{name: getattr(row, name) for name in asked.fields} for row in found.rows], found.next
+    return items(found.rows, asked.fields), found.next
 
 
 @lru_cache(64)

@@ -7,7 +7,7 @@ for the rows of the page, inside it. Only the columns that were asked for are re
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -18,7 +18,7 @@ from sqlalchemy.orm import aliased
 
 from autoforge.db import ReadSession, named, search
 from autoforge.db import models as m
-from autoforge.db.columns import Values, getter
+from autoforge.db.columns import items
 from autoforge.db.keyset import KeysetQuery
 from autoforge.errors import BadInput, NotFound
 
@@ -111,8 +111,7 @@ async def page(
     downwards = is_deleted or asked.sort.startswith("-")
     query = _listing(asked.fields, sort, downwards, frozenset(given), session.dialect)
     found = await query.fetch(session, given, limit=limit, after=after)
-    item = _shape(asked.fields)
-    return [item(row) for row in found.rows], found.next
+    return _items(found.rows, asked.fields), found.next
 
 
 @lru_cache(256)
@@ -151,20 +150,14 @@ def _joined(statement: Select[Any], fields: tuple[str, ...]) -> Select[Any]:
     return statement
 
 
-@lru_cache(256)
-def _shape(fields: tuple[str, ...]) -> Callable[[Any], dict[str, Any]]:
-    """What makes an item of these fields out of a row: those shown as they are read at once, the others one by one."""
-    names = tuple(name for name in fields if name not in _MADE)
-    values_of: Values = getter(names)
+def _items(rows: Sequence[Any], fields: tuple[str, ...]) -> list[dict[str, Any]]:
+    """What is shown of each row: most of it as it is read, the rest made of it."""
     made = tuple((name, _MADE[name]) for name in fields if name in _MADE)
-
-    def item(row: Any) -> dict[str, Any]:
-        shown = dict(zip(names, values_of(row), strict=True))
+    listed = items(rows, tuple(name for name in fields if name not in _MADE))
+    for row, item in zip(rows, listed, strict=True):
         for name, make in made:
-            shown[name] = make(row)
-        return shown
-
-    return item
+            item[name] = make(row)
+    return listed
 
 
 def _tags_of(row: Any) -> list[str]:

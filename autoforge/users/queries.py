@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Integer, Select, Subquery, bindparam, func
 
 from autoforge.db import ReadSession, clock, named
 from autoforge.db import models as m
+from autoforge.db.columns import items
 from autoforge.db.keyset import KeysetQuery
 from autoforge.db.types import Instant
 from autoforge.errors import BadInput, NotFound
@@ -80,7 +81,7 @@ async def page(
         given |= {"words": words.lower(), "end": words.lower() + _LAST}
     query = _listing(asked.fields, "" if words else sort, asked.sort.startswith("-"), asked.deleted, asked.filters)
     found = await query.fetch(session, given, limit=limit, after=after)
-    return [{name: getattr(row, name) for name in asked.fields} for row in found.rows], found.next
+    return items(found.rows, asked.fields), found.next
 
 
 @lru_cache(256)

@@ -10,6 +10,7 @@ from sqlalchemy import Select, bindparam, func, select
 
 from autoforge.db import ReadSession, clock, named
 from autoforge.db import models as m
+from autoforge.db.columns import items
 from autoforge.db.keyset import KeysetQuery
 
 MEMBER_FIELDS = ("user_id", "name", "email", "role", "member_role", "is_active", "last_login_at", "joined_at")
@@ -77,7 +78,7 @@ async def members(
     if words:
         given |= {"words": words, "end": words + "\U0010ffff"}
     found = await _members(bool(words)).fetch(session, given, limit=limit, after=after)
-    return [{name: getattr(row, name) for name in MEMBER_FIELDS} for row in found.rows], found.next
+    return items(found.rows, MEMBER_FIELDS), found.next
 
 
 async def invitations(session: ReadSession, workspace_id: UUID) -> list[dict[str, Any]]:

@@ -24,12 +24,12 @@ async def _services(request: Request) -> Services:
     return services
 
 
-async def _database(services: Annotated[Services, Depends(_services)]) -> Database:
-    return services.database
+async def _database(request: Request) -> Database:
+    return (await _services(request)).database
 
 
-async def _cache(services: Annotated[Services, Depends(_services)]) -> Cache:
-    return services.cache
+async def _cache(request: Request) -> Cache:
+    return (await _services(request)).cache
 
 
 App = Annotated[Services, Depends(_services)]

@@ -17,10 +17,13 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from autoforge.web.calling import Call, call_of
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A route in the order in which the router would ask. ``known`` is None for one that only the router can handle."""
+    """A route in the order in which the router would ask. ``known`` is None for one that only the router can handle,
+    ``call`` for one that only the framework can."""
 
     number: int
     pattern: Any
@@ -28,6 +31,7 @@ class _Place:
     convertors: dict[str, Any]
     route: Any
     known: Any
+    call: Call | None
 
 
 @dataclass(slots=True)
@@ -59,7 +63,8 @@ class Directory:
                 scope["endpoint"], scope["path_params"] = place.known.endpoint, parameters
                 scope["route"] = place.route
                 scope["fastapi"] = {"effective_route_context": place.known}
-                await place.known.app(scope, receive, send)
+                if place.call is None or not await place.call(scope, receive, send):
+                    await place.known.app(scope, receive, send)
                 return
         await self._otherwise(scope, receive, send)
 
@@ -85,9 +90,8 @@ class Directory:
         path, known = one.path or "", one._route_context
         ours = isinstance(one.original_route, APIRoute) and known is not None
         methods = frozenset(one.methods or ()) if ours else frozenset()
-        place = _Place(
-            number, one.path_regex, methods, one.param_convertors, one.original_route, known if ours else None
-        )
+        matching = one.path_regex, methods, one.param_convertors
+        place = _Place(number, *matching, one.original_route, known if ours else None, call_of(known) if ours else None)
         shelf = self._root
         parts = path.split("/")[1:]
         for part in parts:

@@ -1,4 +1,4 @@
-"""The two things that a template does most, done with less ado: reading a member, and calling a macro or function.
+"""What a template does most, done with less ado: reading a member, calling a macro or function, escaping a value.
 
 Jinja2 asks each object first for an attribute, which for the dictionaries that our rows are ends in an exception every
 time, and asks each callable in four ways what it wants to be given. The answers are the same here; for whatever is
@@ -12,8 +12,10 @@ from types import BuiltinMethodType, FunctionType, MethodType
 from typing import Any
 
 from jinja2 import Environment
+from jinja2.compiler import CodeGenerator
 from jinja2.runtime import Context, Macro
 from jinja2.utils import _PassArg
+from markupsafe import Markup, _escape_inner, escape  # type: ignore[attr-defined]
 
 _OF_DICTIONARIES = frozenset(dir(dict))
 _Remembered = type(lru_cache(dir))
@@ -34,8 +36,30 @@ class QuickContext(Context):
         return super().call(called, *args, **kwargs)
 
 
+def say(value: Any) -> str:
+    """``escape(value)`` as part of a longer text, which it becomes at once: it need not be marked as escaped."""
+    kind = type(value)
+    if kind is Markup:
+        return value  # type: ignore[no-any-return]
+    if kind is str:
+        return _escape_inner(value)
+    return str(value) if kind is int else escape(value)
+
+
+class _Generator(CodeGenerator):
+    """Has templates call :func:`say` for what they put out; the constants were escaped by the compiler."""
+
+    def _output_child_pre(self, node: Any, frame: Any, finalize: Any) -> None:
+        if frame.eval_ctx.volatile or not frame.eval_ctx.autoescape or finalize.src is not None:
+            super()._output_child_pre(node, frame, finalize)
+        else:
+            self.write("environment.say(")
+
+
 class QuickEnvironment(Environment):
     context_class = QuickContext
+    code_generator_class = _Generator
+    say = staticmethod(say)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if type(obj) is dict and attribute not in _OF_DICTIONARIES:

@@ -7,6 +7,7 @@ Pages carry the workspace in the path (``/w/main/prompts``); prompts are address
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
@@ -15,8 +16,15 @@ Query = str | int | None
 
 def with_query(path: str, query: dict[str, Query]) -> str:
     """``path`` with the parameters that are set; ``None`` and the empty string leave one out."""
+    if not query:
+        return path
     kept = [(name, str(value)) for name, value in query.items() if value not in (None, "")]
     return f"{path}?{urlencode(kept)}" if kept else path
+
+
+@lru_cache(256)
+def _quoted(slug: str) -> str:
+    return quote(slug, safe="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +35,7 @@ class Links:
 
     @property
     def overview(self) -> str:
-        return f"/w/{quote(self.workspace, safe='')}"
+        return f"/w/{_quoted(self.workspace)}"
 
     def prompts(self, **query: Query) -> str:
         """List: ``q``, ``folder``, ``status``, ``sort``, ``after``. POST creates a prompt."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
 import pytest
 from jinja2 import Environment, StrictUndefined, UndefinedError, pass_context
+from markupsafe import Markup
 
 from autoforge.web.filling import QuickEnvironment
+
+
+class Thing(StrEnum):
+    ONE = "<one>"
 
 
 class Row:
@@ -32,6 +38,7 @@ VALUES: dict[str, Any] = {
     "knowing": knowing,
     "remembered": lru_cache(str.upper),
     "things": [1, 2],
+    "values": [1, -1.5, None, True, 10**30, "<&'\">", Markup("<b>"), Thing.ONE, Exception("<e>")],
 }
 
 
@@ -47,6 +54,9 @@ def rendered(kind: type[Environment], template: str) -> str:
     [
         "{{ row.name }} {{ row.inner.x }} {{ row['items'] }} {{ row.get('name') }} {{ row.items() | list }}",
         "{{ row.nothing }}",
+        "{% for value in values %}{{ value }}{{ value | string }}{{ value ~ '<' }}{% endfor %}",
+        "{% macro m(a) %}{{ a }}{% endmacro %}{% for value in values %}{{ m(value) }}{{ m(m(value)) }}{% endfor %}",
+        "{% autoescape false %}{% for value in values %}{{ value }}{% endfor %}{% endautoescape %}",
         "{{ row.nothing is defined }} {{ row.nothing | default('none') }}",
         "{{ thing.name }} {{ thing.other }} {{ thing.told(1, x=2) }} {{ 'a'.upper() }} {{ remembered('b') }}",
         "{% set name = 'mine' %}{{ knowing('name') }}",
