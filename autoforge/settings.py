@@ -208,7 +208,7 @@ class Settings(BaseSettings):
     )
     most_body_bytes: int = Field(16 * 1024 * 1024, ge=1024, description="Bytes that a request's body may have.")
     requests_at_once: int = Field(
-        24,
+        8,
         ge=0,
         description="Requests that a process works on at a time; more wait in line. 0: as many as come. Health, "
         "metrics, assets and prompts from memory need no place, other served prompts go first, streams leave theirs "

@@ -22,6 +22,10 @@ from autoforge.cache.wire import Command
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 
+Right = tuple[str, str]
+"""To compute a value: the key in Redis that stands for it, and the token of who has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What Redis had: the present stamps, and the value with the seconds it has left, or ABSENT."""
@@ -41,28 +45,28 @@ class Far:
 
     async def fetch(self, key: str, slots: tuple[int, ...]) -> Seen | None:
         """None when Redis is not to be had."""
-        name = self._name("v", key)
-        present: Command = ("HMGET", self.link.wire.stamps, "epoch", *slots)
-        replies = await self.link.ask(("GET", name), ("PTTL", name), present)
-        if replies is None:
-            return None
-        blob, left, stamps = replies
-        if stamps[0] is None:
-            await self._renew()
-            return None
-        state = b"|".join(stamp or b"0" for stamp in stamps)
-        return Seen(state, _unpacked(blob, state) if left > 0 else ABSENT, left / 1000)
+        replies = await self.link.ask(*self._looks(key, slots))
+        return None if replies is None else await self._seen(*replies)
 
-    async def acquire(self, key: str, stamps: bytes) -> tuple[str, str] | bool | None:
-        """The right to compute (its key and token), False when another has it, None when Redis is not to be had."""
+    async def acquire(self, key: str, stamps: bytes, slots: tuple[int, ...]) -> tuple[Right | None, Seen] | None:
+        """The right to compute, None when another has it; and what there is now. None when Redis is not to be had.
+
+        Whoever had the right a moment ago may have stored the value since this process looked for it.
+        """
         name, token = self._name("l", key, stamps), secrets.token_hex(8)
-        replies = await self.link.ask(("SET", name, token, "NX", "PX", int(LEASE * 1000)))
+        take: Command = ("SET", name, token, "NX", "PX", int(LEASE * 1000))
+        replies = await self.link.ask(take, *self._looks(key, slots))
         if replies is None:
             return None
-        if replies[0] is None:
-            return False
-        self.link.held[name] = token
-        return name, token
+        right = None if replies[0] is None else (name, token)
+        if right is not None:
+            self.link.held[name] = token
+        seen = await self._seen(*replies[1:])
+        if seen is None:
+            if right is not None:
+                await self.release(right)
+            return None
+        return right, seen
 
     async def store(self, key: str, stamps: bytes, value: object, seconds: float) -> None:
         """Keeps the value for others, if it is one that can be encoded."""
@@ -75,10 +79,21 @@ class Far:
             blob = len(stamps).to_bytes(4) + stamps + data
             await self.link.ask(("SET", self._name("v", key), blob, "PX", int(seconds * 1000)))
 
-    async def release(self, right: tuple[str, str]) -> None:
+    async def release(self, right: Right) -> None:
         name, token = right
         self.link.held.pop(name, None)
         await self.link.ask(("EVAL", _RELEASE, 1, name, token))
+
+    def _looks(self, key: str, slots: tuple[int, ...]) -> tuple[Command, ...]:
+        name = self._name("v", key)
+        return ("GET", name), ("PTTL", name), ("HMGET", self.link.wire.stamps, "epoch", *slots)
+
+    async def _seen(self, blob: bytes | None, left: int, stamps: list[bytes | None]) -> Seen | None:
+        if stamps[0] is None:
+            await self._renew()
+            return None
+        state = b"|".join(stamp or b"0" for stamp in stamps)
+        return Seen(state, _unpacked(blob, state) if left > 0 else ABSENT, left / 1000)
 
     async def _renew(self) -> None:
         try:

@@ -16,7 +16,7 @@ from autoforge.cache.ttl import Kind
 from autoforge.telemetry import families, metrics, traces
 
 if TYPE_CHECKING:
-    from autoforge.cache.far import Far, Seen
+    from autoforge.cache.far import Far, Right, Seen
 
 T = TypeVar("T")
 Load = Callable[[], Awaitable[Any]]
@@ -207,9 +207,7 @@ class Cache:
             await far.release(right)
         return value
 
-    async def _look(
-        self, flight: _Flight, far: Far, slots: tuple[int, ...]
-    ) -> tuple[Seen | None, tuple[str, str] | None]:
+    async def _look(self, flight: _Flight, far: Far, slots: tuple[int, ...]) -> tuple[Seen | None, Right | None]:
         """What Redis has, or the right to compute it; neither when one has to do without Redis.
 
         The stamps of this process, then those of Redis, are read before the load that follows. No connection to the
@@ -224,9 +222,17 @@ class Cache:
             seen = await far.fetch(flight.key, slots)
             if seen is None or self._take(flight, seen):
                 return seen, None
-            right = await far.acquire(flight.key, seen.stamps)
-            if not isinstance(right, bool):
-                return (seen, right) if right else (None, None)
+            asked = await far.acquire(flight.key, seen.stamps, slots)
+            if asked is None:
+                return None, None
+            right, now = asked
+            is_there = self._take(flight, now)
+            if right is not None:
+                if not is_there and now.stamps == seen.stamps:
+                    return seen, right
+                await far.release(right)
+            if is_there:
+                return now, None
             if flight.renewing and seen.value is not ABSENT:
                 return seen, None  # another process renews it; this value is good until then
             if time.monotonic() > give_up:

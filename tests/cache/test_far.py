@@ -289,16 +289,35 @@ async def test_while_redis_is_away_a_value_is_used_for_the_bound_and_no_longer(s
 async def test_the_right_to_compute_passes_on_when_it_is_not_used(hosts: tuple[Host, Host]) -> None:
     one, other = hosts
     assert one.cache.far is not None
-    seen = await one.cache.far.fetch("k", (slot_of("t"),))
+    slots = (slot_of("t"),)
+    seen = await one.cache.far.fetch("k", slots)
     assert seen is not None
-    right = await one.cache.far.acquire("k", seen.stamps)
-    assert isinstance(right, tuple)
-    assert await one.cache.far.acquire("k", seen.stamps) is False
+    right, _ = await one.cache.far.acquire("k", seen.stamps, slots) or (None, None)
+    assert right is not None
+    assert await one.cache.far.acquire("k", seen.stamps, slots) == (None, seen)
     waiting = asyncio.create_task(other.read())
     await other.word()
     assert not waiting.done()
     await one.cache.far.release(right)
     assert await waiting == "old"
+
+
+async def test_what_was_stored_between_looking_and_asking_for_the_right_is_taken(
+    hosts: tuple[Host, Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = hosts
+    assert other.cache.far is not None
+    fetch = other.cache.far.fetch
+
+    async def slow(key: str, slots: tuple[int, ...]) -> Any:
+        seen = await fetch(key, slots)
+        assert await one.read() == "old"  # computes, stores, and gives the right back
+        return seen
+
+    monkeypatch.setattr(other.cache.far, "fetch", slow)
+    assert await other.read() == "old"
+    assert (one.reads, other.reads) == (1, 0)
+    assert not other.link.held
 
 
 async def test_a_failing_load_frees_the_others(hosts: tuple[Host, Host]) -> None:
