@@ -21,6 +21,9 @@ from autoforge.errors import AutoforgeError, BadInput
 from autoforge.settings import Settings
 from autoforge.telemetry import traces
 
+_BACKLOG = 2_048
+"""Connections that may wait for a worker, as in :mod:`autoforge.serving`."""
+
 
 @click.command()
 @click.option("--host", help="The address to listen on (default: 127.0.0.1); others can reach more with a secret only.")
@@ -50,6 +53,8 @@ def serve(
     sockets = listening_sockets(settings.host, port, workers)
     address = address_of(settings, sockets[0].getsockname()[1])
     link = _prepare(settings, address)
+    for one in sockets:  # who follows the link at once waits for the first worker, and is not refused
+        one.listen(_BACKLOG)
     click.echo(f"AutoForgeNexus is at {address}  (data: {settings.data})")
     if link:
         click.echo(f"Nobody has signed in yet. Open this link; it works once, for 15 minutes:\n\n    {link}\n")
@@ -90,7 +95,7 @@ def address_of(settings: Settings, port: int) -> str:
 def listening_sockets(host: str, port: int, count: int) -> list[socket.socket]:
     """One socket per worker on the same port, the first free one for 0; a clear error when somebody else has it.
 
-    Linux deals new connections out among them. They listen once a worker does.
+    Linux deals new connections out among them. They do not listen yet.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sockets: list[socket.socket] = []

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from autoforge.db.admission import Gate, connection_line
-from autoforge.db.connection import SQLiteConnection, dbapi
+from autoforge.db.connection import SQLiteConnection, StatementCancelled, dbapi
 from autoforge.db.doors import Database, ReadDoor, WriteDoor
 from autoforge.db.engines import sqlite_engine, version_warnings
 from autoforge.db.sessions import ReadSession, WriteSession
@@ -27,6 +27,8 @@ async def _connect(engine: Engine) -> Reader:
     """A connection to keep. SQLAlchemy believes to be in a transaction for ever; BEGIN and ROLLBACK are ours."""
     try:
         connection = await greenlet_spawn(engine.connect)
+    except StatementCancelled as carrier:  # the first connection asks what kind of database this is
+        raise carrier.cancelled from None
     except (DBAPIError, OSError) as error:
         raise DatabaseUnavailable(f"the database file cannot be opened: {getattr(error, 'orig', error)}") from error
     connection.begin()

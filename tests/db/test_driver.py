@@ -16,9 +16,10 @@ from sqlalchemy import bindparam, literal_column, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from autoforge.db import Database, count_statements, named
-from autoforge.db.connection import Limits, Opening, dbapi, open_connection
+from autoforge.db.connection import Limits, Opening, SQLiteConnection, dbapi, open_connection
 from autoforge.db.embedded import EmbeddedDatabase
 from autoforge.errors import DatabaseTimeout, Overloaded
+from autoforge.settings import DatabaseSettings
 from tests.db.conftest import Open
 from tests.db.tables import ADD, BY_ID, COUNT, add, on_sqlite, slow, thing
 from tests.db.tables import things as table
@@ -278,6 +279,34 @@ async def test_a_call_that_was_cancelled_before_its_turn_is_not_made(tmp_path: P
         await call
     assert made == []
     await connection.aclose()
+
+
+async def test_a_read_may_be_cancelled_while_its_connection_is_made(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await Database.open(DatabaseSettings(url=sqlite_url)) as database:
+
+        async def read() -> Any:
+            async with database.read() as session:
+                return await session.scalar(select(1))
+
+        with monkeypatch.context() as patched:
+            patched.setattr(SQLiteConnection, "call", cancelled_first(SQLiteConnection.call))
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.create_task(read())
+        assert await read() == 1
+
+
+def cancelled_first(call: Any) -> Any:
+    """``call``, in a task that is cancelled just before."""
+
+    async def cancelling(*args: Any, **given: Any) -> Any:
+        running = asyncio.current_task()
+        assert running is not None
+        running.cancel()
+        return await call(*args, **given)
+
+    return cancelling
 
 
 async def test_many_at_once_and_some_cancelled(things: Database) -> None:

@@ -330,6 +330,7 @@ def test_a_case_that_comes_twice_is_refused() -> None:
 # Many runs
 
 
+@settings(max_examples=20)  # statsmodels takes 0.15 s for each
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_agrees_with_statsmodels(p_values: list[float]) -> None:
     assert holm(p_values) == pytest.approx(list(multipletests(p_values, method="holm")[1]), abs=1e-12)
