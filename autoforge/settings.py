@@ -61,7 +61,11 @@ class DatabaseSettings(BaseSettings):
         "FULL",
         description="SQLite: FULL syncs before a write is acknowledged; NORMAL may lose the last ones on power loss.",
     )
-    cache_mb: int = Field(12, ge=1, description="SQLite: page cache per connection, in megabytes.")
+    cache_mb: int = Field(
+        12,
+        ge=1,
+        description="SQLite: megabytes of page cache for the writing connection; each reading one has a third.",
+    )
     mmap_mb: int = Field(
         0, ge=0, description="SQLite: megabytes of the file to map into memory; 0 where several processes write."
     )

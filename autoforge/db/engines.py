@@ -36,6 +36,10 @@ def parse_url(url: str) -> URL:
     return parsed
 
 
+READERS_SHARE = 1 / 3
+"""Of the page cache: there are several readers, and what they read often the system has in memory as well."""
+
+
 def sqlite_engine(path: Path, settings: DatabaseSettings, *, read_only: bool) -> Engine:
     """An engine without a pool: whoever connects keeps the connection and closes it."""
     opening = Opening(
@@ -53,16 +57,16 @@ def sqlite_engine(path: Path, settings: DatabaseSettings, *, read_only: bool) ->
     return engine.sync_engine
 
 
-def _shared_pragmas(settings: DatabaseSettings) -> list[tuple[str, str | int]]:
+def _shared_pragmas(settings: DatabaseSettings, share: float) -> list[tuple[str, str | int]]:
     return [
-        ("cache_size", -1024 * settings.cache_mb),
+        ("cache_size", -int(1024 * settings.cache_mb * share)),
         ("mmap_size", settings.mmap_mb * 1024 * 1024),
         ("temp_store", "MEMORY"),
     ]
 
 
 def _reader_pragmas(settings: DatabaseSettings) -> list[tuple[str, str | int]]:
-    return [*_shared_pragmas(settings), ("query_only", "ON")]
+    return [*_shared_pragmas(settings, READERS_SHARE), ("query_only", "ON")]
 
 
 def _writer_pragmas(settings: DatabaseSettings) -> list[tuple[str, str | int]]:
@@ -71,7 +75,7 @@ def _writer_pragmas(settings: DatabaseSettings) -> list[tuple[str, str | int]]:
         ("synchronous", settings.synchronous),
         ("foreign_keys", "ON"),
         ("journal_size_limit", 64 * 1024 * 1024),
-        *_shared_pragmas(settings),
+        *_shared_pragmas(settings, 1.0),
     ]
 
 

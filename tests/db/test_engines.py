@@ -54,9 +54,11 @@ def test_an_old_sqlite_is_warned_about() -> None:
 async def test_the_settings_reach_sqlite(open_database: Open) -> None:
     database = await open_database(cache_mb=3, mmap_mb=5)
     async with database.read() as session:
-        assert await session.scalar(text("PRAGMA cache_size")) == -3072
+        assert await session.scalar(text("PRAGMA cache_size")) == -1024
         assert await session.scalar(text("PRAGMA mmap_size")) == 5 * 1024 * 1024
         assert await session.scalar(text("PRAGMA query_only")) == 1
+    async with database.write() as writing:
+        assert await writing.scalar(text("PRAGMA cache_size")) == -3072
 
 
 @pytest.mark.anyio

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 from sqlalchemy import text
 
+from autoforge.db.engines import READERS_SHARE
 from autoforge.operations.doctor.finding import Finding, Severity
 from autoforge.operations.doctor.patient import Patient
 
@@ -62,7 +63,9 @@ async def memory_mapping(patient: Patient) -> AsyncIterator[Finding]:
 async def memory(patient: Patient) -> AsyncIterator[Finding]:
     """The caches of one process against the memory of the machine."""
     settings, most = patient.settings, patient.host.memory
-    pages = settings.database.cache_mb * (settings.database.pool_size + 1) if patient.is_sqlite else 0
+    pages = (
+        int(settings.database.cache_mb * (1 + READERS_SHARE * settings.database.pool_size)) if patient.is_sqlite else 0
+    )
     wanted = (pages + settings.cache.size_mb) * _MB * max(1, patient.host.processes)
     if most is not None and wanted > most // 2:
         yield Finding(
@@ -70,8 +73,8 @@ async def memory(patient: Patient) -> AsyncIterator[Finding]:
             Severity.MEDIUM,
             f"The caches may take {wanted // _MB:,} MB of this machine's {most // _MB:,} MB",
             (
-                f"AUTOFORGE_CACHE_SIZE_MB={settings.cache.size_mb}; SQLite: {settings.database.cache_mb} MB for each "
-                f"of {settings.database.pool_size + 1} connections; {patient.host.processes} processes.",
+                f"AUTOFORGE_CACHE_SIZE_MB={settings.cache.size_mb}; SQLite: {pages} MB "
+                f"for {settings.database.pool_size + 1} connections; {patient.host.processes} processes.",
             ),
             "Leave most of the memory to the system, which caches the database's files itself.",
             "AUTOFORGE_CACHE_SIZE_MB=32\nAUTOFORGE_DATABASE_CACHE_MB=12",
