@@ -222,7 +222,7 @@ class Settings(BaseSettings):
         1.0, gt=0, description="Seconds that a request may wait in line, as long as the line is empty now and then."
     )
     patience_seconds: float = Field(
-        0.04, gt=0, description="Seconds that it may wait when the line is not; then the answer is 503."
+        0.15, gt=0, description="Seconds that it may wait when the line is not; then the answer is 503."
     )
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     jobs: JobsSettings = Field(default_factory=JobsSettings)

@@ -2,9 +2,9 @@
 
 Every request that is let in makes all others slower, and one that waits for seconds is often asked again. So only some
 are worked on at once, and the others wait in line, first come, first served. A burst may wait for a second. When
-the line has not been empty for that long, it is no burst: then nobody waits longer than some ten milliseconds, and who
-would have to is answered 503 at once, with ``Retry-After``, before any work was done for them. Those who are let in
-are answered as quickly as ever, and when fewer come, everything is as before within a second. (The idea is that of
+the line has not been empty for that long, it is no burst: then nobody waits longer than a moment (0.15 s as it is
+set), and who would have to is answered 503 at once, with ``Retry-After``, before any work was done for them. Those who
+are let in are answered in time, and when fewer come, everything is as before within a second. (The idea is that of
 CoDel, RFC 8289: a queue that drains is useful, one that stands only delays.)
 
 Requests that wait for their sender, and answers that last, have no place while they do.
