@@ -1,9 +1,9 @@
 """How many requests are worked on at once, and who is turned away when more come than can be answered in time.
 
 Every request that is let in makes all others slower, and one that waits for seconds is often asked again. So only some
-are worked on at once, and the others wait in line, first come, first served. A burst may wait for a second. When
-the line has not been empty for that long, it is no burst: then nobody waits longer than a moment (0.15 s as it is
-set), and who would have to is answered 503 at once, with ``Retry-After``, before any work was done for them. Those who
+are worked on at once, and the others wait in line, first come, first served. A burst may wait for a second. When for
+that long everybody has waited longer than a moment (0.15 s as it is set), it is no burst: then nobody waits longer than
+that, and who would have to is answered 503 at once, with ``Retry-After``, before any work was done for them. Those who
 are let in are answered in time, and when fewer come, everything is as before within a second. (The idea is that of
 CoDel, RFC 8289: a queue that drains is useful, one that stands only delays.)
 
@@ -56,7 +56,7 @@ class Turnstile:
         self._places, self._burst, self._patience, self._clock = places, burst, patience, clock
         self._first = first
         self._line: deque[_Waiting] = deque()
-        self._since = 0.0  # the line has not been empty since then
+        self._since = 0.0  # since then nobody was let in without a long wait
         self._until = 0.0  # nobody waits long until then
         self._timer: asyncio.TimerHandle | None = None
         self.inside = 0
@@ -114,6 +114,8 @@ class Turnstile:
                     first.called.set_exception(self._refusal(now))
                     longest = self._patience
                 elif self.inside < self._places:
+                    if now - first.since <= self._patience:
+                        self._since = now
                     self.inside += 1
                     first.called.set_result(None)
                 else:

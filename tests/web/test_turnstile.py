@@ -80,6 +80,23 @@ async def test_a_line_that_stands_turns_away_and_a_calm_one_does_not() -> None:
     assert turnstile.turned_away == 4
 
 
+async def test_a_line_that_moves_turns_nobody_away_however_long_it_is_there() -> None:
+    turnstile, clock = made()
+    inside = await turnstile.enter(PAGE)
+    waiting = await entering(turnstile)
+    for _ in range(40):  # 1.2 s, more than a burst
+        clock.now += 0.03
+        following = await entering(turnstile)
+        assert inside is not None
+        inside.leave()
+        inside, waiting = await waiting, following
+    clock.now += 0.3
+    assert inside is not None
+    inside.leave()
+    assert await waiting is not None
+    assert turnstile.turned_away == 0
+
+
 async def test_nobody_keeps_a_place_by_going_away() -> None:
     turnstile, _ = made()
     inside = await turnstile.enter(PAGE)
