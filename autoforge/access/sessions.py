@@ -28,6 +28,7 @@ LINK_LIFE = {"sign_in": timedelta(minutes=15), "invitation": timedelta(days=7), 
 ROTATION_OVERLAP = timedelta(hours=24)
 MOST_DAYS = 3_650
 ACCESS = "access"
+SIGNED_IN = "signed in"
 
 _USE_LINK = named(
     "access.use_link",
@@ -69,6 +70,7 @@ async def begin(session: WriteSession, secret: bytes, user_id: UUID, address: st
     name = (await session.execute(_SIGNING_IN, {"user": user_id, "now": clock.now()})).scalar()
     if name is None:
         raise Unauthenticated("This account is not active. Ask an admin.")
+    session.touch(SIGNED_IN)
     now, token = clock.now(), new_token()
     row = {"id": new_id(), "user_id": user_id, "token_hash": digest(secret, token), "address": address[:100]}
     row |= {"browser": storable_text(browser), "created_at": now, "seen_at": now, "expires_at": now + SESSION_LIFE}

@@ -20,7 +20,7 @@ class Kind(Enum):
     # asks, so that a revoked key is out within two.
     ACCESS = ("access", 30, 1.0, 0, False)
     PROMPT = ("prompt", 600)
-    USERS = ("users", 300)
+    LISTS = ("lists", 300, WORD, 0, False)  # read again sooner than asked for in Redis
     EVALUATION = ("evaluation", 3600)
     TEMPLATES = ("templates", 3600)
     STATISTICS = ("statistics", 1800, 1800.0, 360)  # may be old, and say how old they are

@@ -13,11 +13,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, cast
 
-from sqlalchemy import Column, Table, inspect, text, update
+from sqlalchemy import Column, Table, TextClause, inspect, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from autoforge.db import trace
@@ -26,6 +27,8 @@ from autoforge.db.sessions import WriteSession
 from autoforge.db.statements import named
 
 BATCH = 1000
+_FEW = 16
+"""Rows that one statement brings to PostgreSQL before COPY, which asks for the columns' types first, could begin."""
 _BEGINS = re.compile(r"(INSERT|UPDATE|COPY|DELETE)(?: OR \w+)?(?: INTO| FROM)? \"?(\w+)")
 Given = Mapping[str, Any]
 Rows = Iterable[Given] | AsyncIterable[Given]
@@ -37,8 +40,8 @@ async def insert_many(session: WriteSession, table: Any, rows: Rows, *, batch: i
     async for some in _batches(rows, batch):
         shape = shape or _Shape.of(session, table, some[0])
         values = shape.encode(some)
-        if session.dialect == "sqlite":
-            count += await run_batch(session, shape.insert_sql(), values)
+        if session.dialect == "sqlite" or len(values) <= _FEW:
+            count += await run_batch(session, shape.insert, values)
         else:
             count += await _copy(session, shape, values)
     return count
@@ -117,24 +120,18 @@ async def _batches(rows: Iterable[Any] | AsyncIterable[Any], size: int) -> Async
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """Some columns of a table, and how their values reach the driver."""
+    """Some columns of a table, how their values reach the driver, and the statement that inserts them."""
 
     table: Table
     names: tuple[str, ...]
     defaults: Mapping[str, Callable[[], Any]]
     processors: tuple[Callable[[Any], Any] | None, ...]
     dialect: Any
+    insert: str = ""
 
     @classmethod
     def of(cls, session: WriteSession, table: Any, row: Given, *, complete: bool = True) -> _Shape:
-        target = _table(table)
-        if unknown := [name for name in row if name not in target.c]:
-            raise KeyError(f"{target.name} has no column {unknown[0]}")
-        missing = [column for column in target.c if complete and column.name not in row and column.default is not None]
-        names = (*row, *(column.name for column in missing))
-        dialect: Any = session.connection.dialect
-        processors = tuple(target.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names)
-        return cls(target, names, {column.name: _default(column) for column in missing}, processors, dialect)
+        return _shape(_table(table), tuple(row), session.connection.dialect, complete)
 
     def encode(self, rows: Sequence[Given]) -> list[tuple[Any, ...]]:
         """Tuples in the order of ``names``; KeyError when a row lacks a column."""
@@ -175,7 +172,7 @@ class _Shape:
         given = [name for name in self.names if name not in self.defaults and name not in conflict]
         taken = [self.quoted(name) for name in (given if change is None else change)]
         action = "UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in taken) if taken else "NOTHING"
-        return f"{self.insert_sql()} ON CONFLICT ({', '.join(map(self.quoted, conflict))}) DO {action}"
+        return f"{self.insert} ON CONFLICT ({', '.join(map(self.quoted, conflict))}) DO {action}"
 
     def update_sql(self, key: Sequence[str]) -> str:
         changed = [self.quoted(name) for name in self.names if name not in key]
@@ -186,6 +183,17 @@ class _Shape:
         changes = ", ".join(f"{name} = new.{name}" for name in changed)
         matches = " AND ".join(f"{self._target}.{name} = new.{name}" for name in keys)
         return f"UPDATE {self._target} SET {changes} FROM {self._arrays()} AS new({self._columns}) WHERE {matches}"
+
+
+@lru_cache(64)
+def _shape(target: Table, given: tuple[str, ...], dialect: Any, complete: bool) -> _Shape:
+    if unknown := [name for name in given if name not in target.c]:
+        raise KeyError(f"{target.name} has no column {unknown[0]}")
+    missing = [column for column in target.c if complete and column.name not in given and column.default is not None]
+    names = (*given, *(column.name for column in missing))
+    processors = tuple(target.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names)
+    shape = _Shape(target, names, {column.name: _default(column) for column in missing}, processors, dialect)
+    return replace(shape, insert=shape.insert_sql())
 
 
 def _default(column: Column[Any]) -> Callable[[], Any]:
@@ -204,7 +212,7 @@ async def run_batch(session: WriteSession, sql: str, values: list[tuple[Any, ...
     """
     started = time.perf_counter()
     sets: Any = values if session.dialect == "sqlite" else tuple(list(column) for column in zip(*values, strict=True))
-    result = await session.call(session.connection.exec_driver_sql, sql, sets)
+    result = await session.write_rows(sql, values, sets)
     _traced(session, sql, values, result.rowcount, started)
     return int(result.rowcount)
 
@@ -233,8 +241,12 @@ def _traced(session: WriteSession, sql: str, values: list[tuple[Any, ...]], rows
     if trace.watched():
         seconds = time.perf_counter() - started
         first = values[0] if session.dialect == "sqlite" else tuple([value] for value in values[0])
-        statement = named(_name(sql), text(sql))
-        trace.record(trace.Statement(statement, session.dialect, seconds, rows, None, sql, first))
+        trace.record(trace.Statement(_seen_as(sql), session.dialect, seconds, rows, None, sql, first))
+
+
+@lru_cache(256)
+def _seen_as(sql: str) -> TextClause:
+    return named(_name(sql), text(sql))
 
 
 def _name(sql: str) -> str:

@@ -11,7 +11,7 @@ import asyncio
 import contextvars
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast, overload
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 _IN_THREAD = {BOUNDED: False}
 _HERE = {BOUNDED: True}
 _AS_MARKED: dict[str, bool] = {}
-_SHORT_ROWS, _SHORT_TEXT = 8, 16_384
+_SHORT_ROWS, _SHORT_TEXT = 16, 16_384
 
 
 class ReadSession:
@@ -155,6 +155,18 @@ class ReadSession:
                 raise known from error
             raise
 
+    async def write_rows(self, sql: str, values: Sequence[tuple[Any, ...]], sets: Any) -> CursorResult[Any]:
+        """For this package only: one statement of the driver's own for many rows; ``sets`` is how it wants them."""
+        run = self._connection.exec_driver_sql
+        if self._driver is None or not _are_short(values):
+            return await self.call(run, sql, sets)
+        try:
+            return run(sql, sets, execution_options=_HERE)
+        except DBAPIError as error:
+            if (known := translated(error)) is not None:
+                raise known from error
+            raise
+
 
 class WriteSession(ReadSession):
     """One transaction. It is committed when its block's exit returns, and rolled back when the block raises."""
@@ -266,9 +278,13 @@ def _is_short(statement: Insert, parameters: Any) -> bool:
     if statement.select is not None:
         return False
     rows = parameters if isinstance(parameters, list) else (parameters or {},)
+    return len(rows) <= _SHORT_ROWS and _are_short([row.values() for row in rows])
+
+
+def _are_short(rows: Sequence[Iterable[Any]]) -> bool:
     if len(rows) > _SHORT_ROWS:
         return False
-    return sum(len(value) for row in rows for value in row.values() if isinstance(value, str | bytes)) <= _SHORT_TEXT
+    return sum(len(value) for row in rows for value in row if isinstance(value, str | bytes)) <= _SHORT_TEXT
 
 
 def _nobody(_tags: Sequence[str]) -> None:

@@ -91,7 +91,9 @@ _SET_DELETED = named(
 )
 _ADD_RUN = named("evaluations.add_run", insert(m.Evaluation))
 _FORGET_SCORE = named(
-    "evaluations.forget_score", delete(m.PromptScore).where(m.PromptScore.prompt_id == bindparam("of_prompt"))
+    "evaluations.forget_score",
+    delete(m.PromptScore).where(m.PromptScore.prompt_id == bindparam("of_prompt")),
+    bounded=True,
 )
 _COUNT_SCORE = named(
     "evaluations.count_score",

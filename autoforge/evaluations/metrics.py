@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -76,14 +76,10 @@ def percentile(values: Sequence[float], share: float) -> float | None:
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
-async def breakdown(session: ReadSession, evaluation_id: UUID) -> dict[str, Any]:
-    """``metrics`` and ``latency_p95_ms`` of a run. The caller has found it in its workspace."""
-    return await _collected(queries.measured(session, evaluation_id))
-
-
-async def _collected(rows: AsyncIterator[Sequence[Any]]) -> dict[str, Any]:
+async def breakdown(session: ReadSession, evaluation_id: UUID, cases: int) -> dict[str, Any]:
+    """``metrics`` and ``latency_p95_ms`` of a run of so many cases. The caller has found it in its workspace."""
     collected = Breakdown()
-    async for some in rows:
+    async for some in queries.measured(session, evaluation_id, cases):
         for assertions, latency_ms in some:
             collected.add(assertions, latency_ms)
     return collected.summary()

@@ -87,7 +87,7 @@ async def evaluation(
         if run["suite_id"] is not None:
             same = Filters(suite_id=run["suite_id"])
             others, _ = await queries.page(session, actor.workspace_id, same, OTHERS + 1, fields=_OFFERED)
-    figures = await metrics_of(services, evaluation_id)
+    figures = await metrics_of(services, evaluation_id, run["cases"])
     context = {
         "run": {**run, "done": run["cases"], "latency_p95_ms": figures["latency_p95_ms"]},
         "metrics": figures["metrics"],

@@ -310,6 +310,9 @@ _MEASURED = named(
         m.TestResult.evaluation_id == bindparam("evaluation_id")
     ),
 )
+_FEW = 100
+"""Results that are read at once, without a cursor that stays open."""
+_MEASURED_FEW = named("evaluations.measured_few", _MEASURED.limit(_FEW), bounded=True)
 _SCORED = named(
     "evaluations.scored_pair",
     select(
@@ -355,9 +358,13 @@ def every_result(session: ReadSession, evaluation_id: UUID) -> AsyncIterator[Seq
     return session.stream(_EVERY_RESULT, {"evaluation_id": evaluation_id}, batch=200)
 
 
-def measured(session: ReadSession, evaluation_id: UUID) -> AsyncIterator[Sequence[Row[Any]]]:
-    """The assertions and latency of every result, in batches."""
-    return session.stream(_MEASURED, {"evaluation_id": evaluation_id})
+async def measured(session: ReadSession, evaluation_id: UUID, cases: int) -> AsyncIterator[Sequence[Any]]:
+    """The assertions and latency of every result of a run of so many cases, in batches."""
+    if cases <= _FEW:
+        yield await session.all(_MEASURED_FEW, {"evaluation_id": evaluation_id})
+    else:
+        async for rows in session.stream(_MEASURED, {"evaluation_id": evaluation_id}):
+            yield rows
 
 
 def scored(session: ReadSession, ids: Sequence[UUID]) -> AsyncIterator[Sequence[Row[Any]]]:

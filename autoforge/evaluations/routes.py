@@ -166,15 +166,15 @@ async def read_metrics(evaluation_id: UUID, request: Request, services: App, act
     tag = etag(run.row_version)
     if (answer := not_modified(request, tag)) is not None:
         return answer
-    return json_response(await metrics_of(services, evaluation_id), headers={"ETag": tag})
+    return json_response(await metrics_of(services, evaluation_id, run.cases), headers={"ETag": tag})
 
 
-async def metrics_of(services: App, evaluation_id: UUID) -> dict[str, Any]:
+async def metrics_of(services: App, evaluation_id: UUID, cases: int) -> dict[str, Any]:
     """The breakdown of a run, from the cache when it is there. The caller has found the run in its workspace."""
 
     async def load() -> dict[str, Any]:
         async with services.database.read() as session:
-            return await breakdown(session, evaluation_id)
+            return await breakdown(session, evaluation_id, cases)
 
     key, tags = cache_key("metrics", evaluation_id), (f"evaluation:{evaluation_id.hex}",)
     return await services.cache.get_or_load(key, Kind.EVALUATION, tags, load)

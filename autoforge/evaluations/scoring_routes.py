@@ -82,7 +82,7 @@ async def create_with_prompt(body: PromptWithRun, database: Db, actor: Who, once
 async def _suite(database: Database, actor: Actor, asked: ScoreIn) -> StoredSuite:
     """The suite with its cases. NotFound, TooLarge, and BadInput for more outputs than cases."""
     async with database.read() as session:
-        await suite_queries.one(session, actor.workspace_id, asked.suite_id)
+        await suite_queries.check(session, actor.workspace_id, asked.suite_id)
         suite = await suite_queries.whole(session, asked.suite_id, most=MOST_OUTPUTS)
     if len(suite.cases) > MOST_OUTPUTS:
         raise TooLarge(f"The suite has more than {MOST_OUTPUTS:,} cases; score it with `autoforge evaluate`.")

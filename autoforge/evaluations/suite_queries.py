@@ -18,6 +18,8 @@ from autoforge.evaluations.queries import contains_pattern
 from autoforge.evaluations.stored_cases import case_from
 from autoforge.evaluations.suite_commands import StoredSuite
 
+_FEW = 100
+"""Cases that are read at once, without a cursor that stays open."""
 MOST_COUNTED = 1_000
 """A suite's runs are counted up to here: a figure in a list must not cost more with every run."""
 
@@ -109,11 +111,32 @@ _CASES_WITH = KeysetQuery(
 _EVERY_CASE = named("suites.every_case", _page_of_cases.order_by(m.TestCase.position, m.TestCase.id))
 
 
+_IS_THERE = named(
+    "suites.is_there",
+    select(m.Suite.id).where(
+        m.Suite.id == bindparam("suite_id"),
+        m.Suite.workspace_id == bindparam("workspace_id"),
+        m.Suite.deleted_at.is_(None),
+    ),
+    bounded=True,
+)
+
+
+async def check(session: ReadSession, workspace_id: UUID, suite_id: UUID) -> None:
+    """NotFound when the suite is deleted or not of the workspace."""
+    if await session.first(_IS_THERE, {"suite_id": suite_id, "workspace_id": workspace_id}) is None:
+        raise _not_found(suite_id)
+
+
+def _not_found(suite_id: UUID) -> NotFound:
+    return NotFound(f"There is no suite with the id {suite_id} in this workspace.")
+
+
 async def one(session: ReadSession, workspace_id: UUID, suite_id: UUID) -> Row[Any]:
     """A suite with figures. NotFound when it is deleted or not of the workspace."""
     row = await session.first(_ONE, {"suite_id": suite_id, "workspace_id": workspace_id})
     if row is None:
-        raise NotFound(f"There is no suite with the id {suite_id} in this workspace.")
+        raise _not_found(suite_id)
     return row
 
 
@@ -129,6 +152,9 @@ async def cases(
 
 async def whole(session: ReadSession, suite_id: UUID, *, most: int) -> StoredSuite:
     """The suite with all of its cases, ready for scoring; only the first ``most`` + 1 are read of a huge one."""
+    first = await cases(session, suite_id, min(most + 1, _FEW))
+    if first.next is None:
+        return _stored(suite_id, first.rows)
     rows: list[Row[Any]] = []
     async for some in session.stream(_EVERY_CASE, {"suite_id": suite_id}):
         rows += some

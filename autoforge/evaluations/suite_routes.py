@@ -30,10 +30,10 @@ from autoforge.evaluations.schemas import (
 )
 from autoforge.evaluations.suite_imports import case_of_test, config_of_tests, config_of_upload
 from autoforge.web.conditional import Expected, etag, not_modified
-from autoforge.web.deps import Db
+from autoforge.web.deps import App, Db
 from autoforge.web.fields import chosen
 from autoforge.web.idempotency import Idempotent
-from autoforge.web.paging import Paged, listing
+from autoforge.web.paging import Paged, listing, remembered_listing
 from autoforge.web.problems import PROBLEMS
 from autoforge.web.responses import budget, json_response
 from autoforge.web.text import Line
@@ -71,7 +71,7 @@ _BODY = {
 @router.get("", response_model=SuitePage, summary="List suites", openapi_extra=budget(1))
 async def list_suites(
     request: Request,
-    database: Db,
+    services: App,
     actor: Who,
     page: Paged,
     sort: Literal["-created_at", "created_at", "name", "-name"] = "-created_at",
@@ -81,9 +81,13 @@ async def list_suites(
     """Suites with the number of their cases and runs, and the score of the latest run."""
     asked = chosen(fields, suite_queries.FIELDS)
     place = (actor.workspace_id, page.limit, page.after)
-    async with database.read() as session:
-        found = await suite_queries.page(session, *place, sort=sort, words=q, fields=asked)
-    return listing(request, *found)
+
+    async def read() -> tuple[list[dict[str, Any]], str | None]:
+        async with services.database.read() as session:
+            return await suite_queries.page(session, *place, sort=sort, words=q, fields=asked)
+
+    tags = (f"suites:{actor.workspace_id.hex}",)
+    return await remembered_listing(request, services.cache, (actor.workspace_id,), tags, read)
 
 
 @router.post("", status_code=201, response_model=SuiteCreated, summary="Store a suite")
@@ -185,7 +189,7 @@ async def list_cases(
 ) -> Response:
     """In their order."""
     async with database.read() as session:
-        await suite_queries.one(session, actor.workspace_id, suite_id)
+        await suite_queries.check(session, actor.workspace_id, suite_id)
         found = await suite_queries.cases(session, suite_id, page.limit, page.after, words=q)
     return listing(request, [case_item(row) for row in found.rows], found.next)
 

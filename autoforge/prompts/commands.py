@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import TextClause, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from autoforge.access import Actor, audit
@@ -60,6 +61,19 @@ _OWNED = named(
     .with_for_update(),
     bounded=True,
 )
+_ADD_PROMPT = named("prompts.add", insert(m.Prompt))
+ADD_VERSION = named("prompts.add_version", insert(m.PromptVersion))
+ADD_HEAD = named("prompts.add_head", insert(m.PromptHead))
+ADD_MOVE = named("prompts.add_move", insert(m.PromptHeadMove))
+_SET = named(
+    "prompts.set",
+    update(m.Prompt)
+    .where(m.Prompt.id == bindparam("of_prompt"))
+    .values(row_version=m.Prompt.row_version + 1)
+    .returning(m.Prompt.name),
+    bounded=True,
+)
+"""Sets the columns among its parameters besides."""
 _MAIN_CONTENT = named(
     "prompts.main_content",
     select(m.Prompt.name, m.Prompt.title, m.Prompt.description, m.PromptVersion.content)
@@ -86,13 +100,13 @@ async def create(session: WriteSession, actor: Actor, draft: Draft) -> Created:
     checked_status(draft.status)
     made = Created(new_id(), new_id())
     try:
-        await session.execute(insert(m.Prompt), prompt_row(actor, draft, made.prompt_id))
+        await session.execute(_ADD_PROMPT, prompt_row(actor, draft, made.prompt_id))
     except IntegrityError as error:
         raise name_taken(draft.name) from error
-    await session.execute(insert(m.PromptVersion), version_row(actor, draft, made))
+    await session.execute(ADD_VERSION, version_row(actor, draft, made))
     heads = [("branch", MAIN), *(("label", parse_head_name(label)) for label in dict.fromkeys(draft.labels))]
-    await session.execute(insert(m.PromptHead), [head_row(actor, made, *head) for head in heads])
-    await session.execute(insert(m.PromptHeadMove), [move_row(actor, made, *head) for head in heads])
+    await session.execute(ADD_HEAD, [head_row(actor, made, *head) for head in heads])
+    await session.execute(ADD_MOVE, [move_row(actor, made, *head) for head in heads])
     texts = (draft.name, draft.title, draft.description, searchable_text(draft.content))
     await index(session, actor, made.prompt_id, *texts)
     touched(session, actor, made.prompt_id, draft.name)
@@ -159,9 +173,13 @@ def move_row(actor: Actor, made: Created, kind: str, name: str, came_from: UUID 
 async def index(session: WriteSession, actor: Actor, prompt_id: UUID, *texts: str) -> None:
     """Puts the prompt into the search index under these texts, in place of what was there."""
     tokens = search.document_tokens(actor.workspace_id, *texts)
-    statement = search.put_statement("prompt_search", "prompts", session.dialect)
-    statement = named("prompts.index", statement, bounded=len(tokens) <= _FEW_TOKENS)
+    statement = _indexing(session.dialect, bounded=len(tokens) <= _FEW_TOKENS)
     await session.execute(statement, search.put_parameters(prompt_id, tokens, session.dialect))
+
+
+@cache
+def _indexing(dialect: str, *, bounded: bool) -> TextClause:
+    return named("prompts.index", search.put_statement("prompt_search", "prompts", dialect), bounded=bounded)
 
 
 async def reindex(session: WriteSession, actor: Actor, prompt_id: UUID) -> None:
@@ -213,9 +231,8 @@ async def edit(
 async def _set(session: WriteSession, prompt_id: UUID, values: Mapping[str, Any]) -> str:
     """Sets the columns and counts the change; the prompt's name."""
     # Whoever changes a sample makes it their own: removing the samples leaves it.
-    changed = {"is_sample": False, **values, "updated_at": clock.now(), "row_version": m.Prompt.row_version + 1}
-    change = update(m.Prompt).where(m.Prompt.id == prompt_id).values(changed).returning(m.Prompt.name)
-    return (await session.execute(named("prompts.set", change, bounded=True))).scalar_one()
+    changed = {"is_sample": False, **values, "updated_at": clock.now(), "of_prompt": prompt_id}
+    return (await session.execute(_SET, changed)).scalar_one()
 
 
 async def bump(session: WriteSession, actor: Actor, prompt_id: UUID) -> None:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from autoforge.access.deps import Who
+from autoforge.access.members import USERS
 from autoforge.access.once import Once
 from autoforge.cache import Kind
 from autoforge.db import ReadSession
@@ -22,7 +23,7 @@ from autoforge.prompts.schemas import CreatedOut, PromptEdit, PromptIn, PromptOu
 from autoforge.web.conditional import Expected, etag, not_modified
 from autoforge.web.deps import App, Db
 from autoforge.web.fields import chosen
-from autoforge.web.paging import Paged, listing
+from autoforge.web.paging import Paged, remembered_listing
 from autoforge.web.problems import PROBLEMS
 from autoforge.web.responses import budget, json_response, raw_json
 from autoforge.web.text import Line
@@ -33,7 +34,7 @@ router = APIRouter(prefix="/prompts", tags=["prompts"], responses=PROBLEMS)
 @router.get("", response_model=PromptPage, summary="List prompts", openapi_extra=budget(1))
 async def list_prompts(
     request: Request,
-    database: Db,
+    services: App,
     actor: Who,
     page: Paged,
     status: Annotated[str | None, Query(pattern="^(draft|active|archived|deleted)$")] = None,
@@ -55,9 +56,13 @@ async def list_prompts(
         words=q,
         fields=chosen(fields, queries.ITEM_FIELDS),
     )
-    async with database.read() as session:
-        items, following = await queries.page(session, actor.workspace_id, asked, page.limit, page.after)
-    return listing(request, items, following)
+
+    async def read() -> tuple[list[dict[str, Any]], str | None]:
+        async with services.database.read() as session:
+            return await queries.page(session, actor.workspace_id, asked, page.limit, page.after)
+
+    about, tags = (actor.workspace_id, asked.owner_id), (f"prompts:{actor.workspace_id.hex}", USERS)
+    return await remembered_listing(request, services.cache, about, tags, read)
 
 
 @router.post("", status_code=201, response_model=CreatedOut, summary="Create a prompt")

@@ -84,7 +84,7 @@ class _Ready:
     key: str
     value: tuple[str, bytes] | None = None
     forms: dict[str | None, tuple[bytes, Headers]] = field(default_factory=dict)
-    unchanged: Headers = field(default_factory=list)
+    unchanged: Headers | None = None
 
 
 Form = tuple[int, bytes, Headers]
@@ -221,10 +221,10 @@ class Serving:
 
     def _prepare(self, ready: _Ready, value: tuple[str, bytes]) -> None:
         tag, body = value
-        response, unchanged = response_of(tag, body).raw_headers, conditional.unchanged(tag).raw_headers
+        response = response_of(tag, body).raw_headers
         ready.value = value
         ready.forms = {None: (body, with_common_headers(response, dict(response), 200))}
-        ready.unchanged = with_common_headers(unchanged, dict(unchanged), 304)
+        ready.unchanged = None
 
     def _forget(self) -> None:
         self._shelves.clear()
@@ -239,7 +239,7 @@ class Serving:
         encoding = None if accepted is None else compression.chosen_encoding(accepted)
         seen = headers.get(b"if-none-match")
         if seen is not None and self._is_seen(ready, seen, encoding):
-            fixed = ready.unchanged
+            fixed = ready.unchanged or _unchanged(ready)
             return 304, b"", fixed if encoding is None else with_coded_tag(fixed, dict(fixed), encoding, seen)
         if head:
             return 200, b"", ready.forms[None][1]
@@ -275,6 +275,14 @@ class Serving:
         about = {"method": scope["method"], "path": scope["path"], "status": status, "statements": 0}
         about |= {"client": client[0] if client else "", "request_id": request_id}
         log_request(spent > SLOW_SECONDS, spent, about)
+
+
+def _unchanged(ready: _Ready) -> Headers:
+    """The headers of a 304, made when somebody asks for one: most addresses never do."""
+    assert ready.value is not None
+    headers = conditional.unchanged(ready.value[0]).raw_headers
+    ready.unchanged = with_common_headers(headers, dict(headers), 304)
+    return ready.unchanged
 
 
 def _limits(gate: Gate, caller: _Caller) -> Limits | None:

@@ -78,6 +78,19 @@ _NEXT_NUMBER = named(
     .returning(m.Prompt.latest_number),
     bounded=True,
 )
+_ADD_LINEAGE = named("prompts.add_lineage", insert(m.PromptLineage))
+_MOVE_HEAD = named(
+    "prompts.move_head",
+    update(m.PromptHead)
+    .where(
+        m.PromptHead.prompt_id == bindparam("of_prompt"),
+        m.PromptHead.kind == bindparam("of_kind"),
+        m.PromptHead.name == bindparam("of_name"),
+    )
+    .values(row_version=m.PromptHead.row_version + 1),
+    bounded=True,
+)
+"""Sets the columns among its parameters besides."""
 _LINEAGE = named(
     "prompts.lineage",
     select(m.PromptVersion.id, m.PromptLineage.parent_id)
@@ -123,9 +136,9 @@ async def write_version(
     version_id = new_id()
     row = {"id": version_id, "prompt_id": prompt_id, "number": number, "content_hash": digest}
     row |= {"content": canonical_json(content), "message": message, "author_id": actor.user_id}
-    await session.execute(insert(m.PromptVersion), {**row, "created_at": clock.now()})
+    await session.execute(commands.ADD_VERSION, {**row, "created_at": clock.now()})
     lineage = [{"version_id": version_id, "position": at, "parent_id": parent} for at, parent in enumerate(parents)]
-    await session.execute(insert(m.PromptLineage), lineage)
+    await session.execute(_ADD_LINEAGE, lineage)
     return Saved(version_id, number, is_new=True)
 
 
@@ -169,7 +182,7 @@ async def remove_head(session: WriteSession, actor: Actor, prompt_id: UUID, kind
         )
     )
     gone = commands.move_row(actor, Created(prompt_id, head.version_id), kind, name, head.version_id)
-    await session.execute(insert(m.PromptHeadMove), {**gone, "to_version_id": None})
+    await session.execute(commands.ADD_MOVE, {**gone, "to_version_id": None})
     await commands.bump(session, actor, prompt_id)
     audit.record(session, actor, f"{kind}_removed", "prompt", prompt_id, {kind: name, "from": head.number})
 
@@ -258,15 +271,13 @@ async def _head(session: WriteSession, prompt_id: UUID, kind: str, name: str) ->
 async def _move(session: WriteSession, actor: Actor, to: Created, kind: str, name: str, head: Any) -> None:
     """Makes or moves the head, keeps the move, and counts as a change of the prompt."""
     if head is None:
-        await session.execute(insert(m.PromptHead), commands.head_row(actor, to, kind, name))
+        await session.execute(commands.ADD_HEAD, commands.head_row(actor, to, kind, name))
     else:
-        values = {"version_id": to.version_id, "row_version": m.PromptHead.row_version + 1}
-        values |= {"updated_at": clock.now(), "updated_by": actor.user_id}
-        this = (m.PromptHead.prompt_id == to.prompt_id, m.PromptHead.kind == kind, m.PromptHead.name == name)
-        move = update(m.PromptHead).where(*this).values(values)
-        await session.execute(named("prompts.move_head", move, bounded=True))
+        values = {"version_id": to.version_id, "updated_at": clock.now(), "updated_by": actor.user_id}
+        this = {"of_prompt": to.prompt_id, "of_kind": kind, "of_name": name}
+        await session.execute(_MOVE_HEAD, values | this)
     came_from = None if head is None else head.version_id
-    await session.execute(insert(m.PromptHeadMove), commands.move_row(actor, to, kind, name, came_from))
+    await session.execute(commands.ADD_MOVE, commands.move_row(actor, to, kind, name, came_from))
     await commands.bump(session, actor, to.prompt_id)
     if (kind, name) == ("branch", MAIN):
         await commands.reindex(session, actor, to.prompt_id)

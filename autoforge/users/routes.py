@@ -12,6 +12,7 @@ from autoforge.access import Actor
 from autoforge.access.deps import TheGate, Who
 from autoforge.access.members import USERS
 from autoforge.access.once import Once
+from autoforge.access.sessions import SIGNED_IN
 from autoforge.cache import Kind, cache_key
 from autoforge.users import commands, leaving, queries
 from autoforge.users.schemas import (
@@ -29,7 +30,7 @@ from autoforge.users.schemas import (
 from autoforge.web.conditional import Expected, etag, not_modified
 from autoforge.web.deps import App, Db
 from autoforge.web.fields import chosen
-from autoforge.web.paging import Paged, listing
+from autoforge.web.paging import Paged, remembered_listing
 from autoforge.web.problems import PROBLEMS
 from autoforge.web.responses import budget, json_response
 
@@ -52,7 +53,7 @@ def link_to(request: Request, page: str, token: str) -> str:
 @router.get("", response_model=UserPage, summary="List people", openapi_extra=budget(1))
 async def list_users(
     request: Request,
-    database: Db,
+    services: App,
     _actor: Admin,
     page: Paged,
     q: Annotated[str, Query(max_length=200, description="How a name or an address begins.")] = "",
@@ -64,9 +65,12 @@ async def list_users(
 ) -> Response:
     """All people of the server, newest first unless asked otherwise. A search (`q`) sorts by what it found."""
     asked = queries.Listing(sort, role, active, deleted, q, chosen(fields, queries.ITEM_FIELDS))
-    async with database.read() as session:
-        items, following = await queries.page(session, asked, page.limit, page.after)
-    return listing(request, items, following)
+
+    async def read() -> tuple[list[dict[str, Any]], str | None]:
+        async with services.database.read() as session:
+            return await queries.page(session, asked, page.limit, page.after)
+
+    return await remembered_listing(request, services.cache, (), (USERS, SIGNED_IN), read)
 
 
 @router.get("/statistics", response_model=StatisticsOut, summary="Count people", openapi_extra=budget(1))

@@ -16,7 +16,12 @@ PRIVATE = "private, no-cache"
 
 def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON response that may be kept by the one who asked, and must be checked before it is used again."""
-    response = Response(msgspec.json.encode(body), status, headers, media_type="application/json")
+    return json_bytes_response(msgspec.json.encode(body), status, headers)
+
+
+def json_bytes_response(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """:func:`json_response` of what is JSON already."""
+    response = Response(body, status, headers, media_type="application/json")
     response.headers.setdefault("Cache-Control", PRIVATE)
     return response
 

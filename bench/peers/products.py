@@ -199,7 +199,7 @@ OURS = Product(
         str(environment / "bin" / "python"), "-c", _MAIN, "serve", "--port", str(port), "--data", str(folder / "data"),
         "--no-samples",
     ],
-    lambda _folder, _port: {"AUTOFORGE_LOG_REQUESTS": "true"},
+    lambda _folder, _port: {"AUTOFORGE_LOG_REQUESTS": "true", "AUTOFORGE_REQUESTS_PER_MINUTE": "6000000"},
     "/api/v1/health",
     _our_create,
     lambda key, name: Ask(http("GET", f"/api/v1/prompts/served/{name}@production", key), "200", '"content"'),

@@ -163,6 +163,18 @@ async def test_suites_and_their_cases(database: Database) -> None:
     assert [row.position for row in found.rows] == [5]
 
 
+@pytest.mark.parametrize("cases", [99, 100, 101, 230])
+async def test_a_suite_is_read_whole_however_many_cases_it_has(database: Database, cases: int) -> None:
+    world = await _world(database, cases=cases)
+    async with database.read() as session:
+        stored = await suite_queries.whole(session, world.suite.suite_id, most=1_000)
+        some = await suite_queries.whole(session, world.suite.suite_id, most=50)
+        measured = [row async for rows in queries.measured(session, world.runs[0], cases) for row in rows]
+    assert list(stored.case_ids) == list(world.suite.case_ids)
+    assert len(some.case_ids) == 51
+    assert len(measured) == cases
+
+
 async def _drain(rows: AsyncIterator[Any]) -> None:
     async for _ in rows:
         pass
@@ -193,7 +205,8 @@ async def _read_all(session: ReadSession, world: World) -> None:
     await queries.side_by_side(session, run, [1, 2])
     for rows in (
         queries.every_result(session, run),
-        queries.measured(session, run),
+        queries.measured(session, run, 1_000),
+        queries.measured(session, run, 1),
         queries.scored(session, world.runs),
     ):
         await _drain(rows)

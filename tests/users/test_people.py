@@ -363,6 +363,6 @@ async def test_a_page_costs_the_same_whatever_there_is(site: Site) -> None:
     for more in (0, 500):
         await crowd(site, more) if more else None
         with trace.count_statements() as counted:
-            await site.client.get(USERS)
+            await site.client.get(USERS, params={"q": "p"})  # what is searched for is read each time
         counts.append(counted.count)
-    assert counts[0] == counts[1] <= 2
+    assert 1 <= counts[0] == counts[1] <= 2
