@@ -108,7 +108,7 @@ def postgres_template(postgres_url: str) -> Iterator[str]:
     from autoforge.db.migrate import upgrade
 
     name = f"autoforge_template_{uuid4().hex[:12]}"
-    servers.on_postgres(postgres_url, f"CREATE DATABASE {name} TEMPLATE template0")
+    servers.create_database(postgres_url, name, "template0")
     try:
         upgrade(servers.naming(postgres_url, name))
         yield name
@@ -138,7 +138,7 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 def postgres_database_url(postgres_url: str, postgres_template: str) -> Iterator[str]:
     """A fresh, migrated PostgreSQL database, dropped after the test."""
     name = f"autoforge_test_{uuid4().hex[:12]}"
-    servers.on_postgres(postgres_url, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+    servers.create_database(postgres_url, name, postgres_template)
     yield servers.naming(postgres_url, name)
     servers.on_postgres(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 

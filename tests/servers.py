@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 ROOT = Path(__file__).parent.parent
+_MEMORY = Path("/dev/shm")
 PATIENCE = 60.0
 """Seconds that a server may take to come up or to go down on a busy machine."""
 
@@ -112,15 +113,21 @@ def child(
 
 
 @contextmanager
-def _folder(name: str, user: str | None = None) -> Iterator[Path]:
+def _folder(name: str, user: str | None = None, within: Path | None = None) -> Iterator[Path]:
     """A temporary folder that ``user`` may use; pytest's own are closed to others."""
-    folder = Path(tempfile.mkdtemp(prefix=f"autoforge-{name}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"autoforge-{name}-", dir=within))
     try:
         if user:
             shutil.chown(folder, user, user)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _memory() -> Path | None:
+    """A folder in memory with room enough: making a database takes a third of the time there."""
+    has_room = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > 4 * 2**30
+    return _MEMORY if has_room else None
 
 
 def _postgres_programs() -> Path:
@@ -152,7 +159,7 @@ def postgres(*, durable: bool = False) -> Iterator[str]:
     ``durable`` keeps the settings that a real one has: a commit is on disk before it is acknowledged.
     """
     programs, account = _postgres_programs(), _account("postgres")
-    with _folder("postgres", account) as folder:
+    with _folder("postgres", account, None if durable else _memory()) as folder:
         data, port = folder / "data", free_port()
         identity = _running_as(account)
         initialise = [
@@ -190,17 +197,30 @@ def _speaks_postgres(port: int) -> bool:
 
 
 def on_postgres(url: str, statement: str) -> None:
-    """Runs one statement outside of any transaction, as CREATE DATABASE needs it."""
+    """Runs one statement outside of any transaction."""
+    asyncio.run(_on_postgres(url, lambda connection: connection.execute(statement)))
+
+
+def create_database(url: str, name: str, template: str) -> None:
+    """A copy of the database ``template``; where its files are in memory, a copy of these."""
+
+    async def create(connection: Any) -> None:
+        folder = await connection.fetchval("SELECT current_setting('data_directory', true)")
+        in_memory = Path(folder or "").is_relative_to(_MEMORY) and connection.get_server_version().major >= 15
+        strategy = " STRATEGY FILE_COPY" if in_memory else ""
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}{strategy}")
+
+    asyncio.run(_on_postgres(url, create))
+
+
+async def _on_postgres(url: str, work: Callable[[Any], Awaitable[object]]) -> None:
     import asyncpg
 
-    async def run() -> None:
-        connection = await asyncpg.connect(url)
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    asyncio.run(run())
+    connection = await asyncpg.connect(url)
+    try:
+        await work(connection)
+    finally:
+        await connection.close()
 
 
 def naming(url: str, database: str) -> str:

@@ -109,7 +109,7 @@ def _fresh(dialect: str) -> Iterator[str]:
             yield f"sqlite:///{folder}/full.db"
     elif given := os.environ.get("AUTOFORGE_TEST_POSTGRES"):
         name = f"autoforge_plans_{uuid4().hex[:12]}"
-        servers.on_postgres(given, f"CREATE DATABASE {name} TEMPLATE template0")
+        servers.create_database(given, name, "template0")
         try:
             yield servers.naming(given, name)
         finally:

@@ -99,9 +99,10 @@ def signed_sum_p(differences: Sequence[float]) -> float:
 
     Under the null hypothesis each difference is as likely to have the other sign. The share of all 2^n sign patterns
     whose sum is at least as far from zero is counted exactly while there are few distinct sums (few differences, or
-    scores on a coarse grid); beyond that it is the saddlepoint approximation, in its lattice form (Lugannani & Rice
-    1980; Daniels 1987, Int. Stat. Rev. 55; for sign flips Robinson 1982, J. R. Stat. Soc. B 44), whose error is far
-    below what anybody reads from a p value. Nothing is random, so the same data always give the same figure.
+    scores on a coarse grid, or most differences of one size); beyond that it is the saddlepoint approximation, in its
+    lattice form (Lugannani & Rice 1980; Daniels 1987, Int. Stat. Rev. 55; for sign flips Robinson 1982, J. R. Stat.
+    Soc. B 44), whose error is far below what anybody reads from a p value where sums lie close together. Nothing is
+    random, so the same data always give the same figure.
     """
     distances = [abs(d) for d in differences if abs(d) > _FINE_GRID]
     if not distances:
@@ -113,10 +114,8 @@ def signed_sum_p(differences: Sequence[float]) -> float:
         observed -= len(sizes)  # so that equal sums stay equal, although each difference was rounded
     if observed <= 0:
         return 1.0
-    sums = min(sum(sizes) + 1, 2 ** min(len(sizes), 60))
-    if sums * len(sizes) <= _EXACT_WORK:
-        return min(1.0, 2 * _exact_upper(sizes, observed))
-    return min(1.0, 2 * _saddlepoint_upper(sizes, observed))
+    exact = _exact_upper(sizes, observed, _EXACT_WORK)
+    return min(1.0, 2 * (_saddlepoint_upper(sizes, observed) if exact is None else exact))
 
 
 def _common_unit(distances: Sequence[float]) -> float:
@@ -137,10 +136,16 @@ def _common_unit(distances: Sequence[float]) -> float:
     return unit if exact else _FINE_GRID
 
 
-def _exact_upper(sizes: Sequence[int], observed: int) -> float:
-    """P(sum of randomly signed ``sizes`` >= ``observed``) by counting sign patterns."""
-    counts = {0: 1}
-    for size in sizes:
+def _exact_upper(sizes: Sequence[int], observed: int, most: float = math.inf) -> float | None:
+    """P(sum of randomly signed ``sizes`` >= ``observed``) by counting sign patterns; None when that is too much work.
+
+    ``most`` bounds the distinct sums that are looked at in all; there are never fewer after another size.
+    """
+    counts, work = {0: 1}, 0
+    for done, size in enumerate(sizes):
+        work += len(counts)
+        if work + len(counts) * (len(sizes) - done - 1) > most:
+            return None
         following: dict[int, int] = {}
         for total, ways in counts.items():
             for reached in (total - size, total + size):

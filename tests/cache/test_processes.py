@@ -96,7 +96,7 @@ def shared_database(sqlite_template: Path, folder: Path) -> str:
 def shared_server_database(postgres_url: str, postgres_template: str) -> Iterator[str]:
     """Several hosts share PostgreSQL; they cannot share a file."""
     name = f"autoforge_cache_{uuid4().hex[:12]}"
-    servers.on_postgres(postgres_url, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+    servers.create_database(postgres_url, name, postgres_template)
     yield servers.naming(postgres_url, name)
     servers.on_postgres(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 

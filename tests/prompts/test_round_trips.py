@@ -35,12 +35,12 @@ from tests.prompts.files import as_json, good, read, records, written
 class TestRoundTrip:
     @pytest.mark.parametrize("format", ["csv", "json", "jsonl", "yaml"])
     @given(found=st.lists(records(), max_size=3, unique_by=lambda record: record.name))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=30, deadline=None)
     def test_files(self, format: str, found: list[PromptRecord]) -> None:
         assert as_json(good(written(found, format), f"x.{format}")) == as_json(found)
 
     @given(found=st.lists(records(), max_size=3, unique_by=lambda record: record.name))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=30, deadline=None)
     def test_folders(self, found: list[PromptRecord]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             write_records(found, "markdown", Path(folder, "out"))

@@ -44,7 +44,7 @@ def healthy_server(
 ) -> Iterator[str]:
     """The name of the database."""
     name = f"autoforge_healthy_{uuid4().hex[:12]}"
-    servers.on_postgres(postgres_url, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+    servers.create_database(postgres_url, name, postgres_template)
     asyncio.run(_use(_settings(tmp_path_factory.mktemp("healthy"), servers.naming(postgres_url, name))))
     yield name
     servers.on_postgres(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
@@ -62,7 +62,7 @@ def file_ward(healthy_file: Path, tmp_path: Path) -> Ward:
 def server_ward(postgres_url: str, healthy_server: str, tmp_path: Path) -> Iterator[Ward]:
     """A copy on PostgreSQL."""
     name = f"autoforge_ward_{uuid4().hex[:12]}"
-    servers.on_postgres(postgres_url, f"CREATE DATABASE {name} TEMPLATE {healthy_server}")
+    servers.create_database(postgres_url, name, healthy_server)
     yield Ward(_settings(tmp_path, servers.naming(postgres_url, name)), "postgresql")
     servers.on_postgres(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
