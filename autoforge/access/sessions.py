@@ -29,6 +29,7 @@ ROTATION_OVERLAP = timedelta(hours=24)
 MOST_DAYS = 3_650
 ACCESS = "access"
 SIGNED_IN = "signed in"
+"""The cache tag of lists that show when somebody was here last."""
 
 _USE_LINK = named(
     "access.use_link",

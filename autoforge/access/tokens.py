@@ -17,9 +17,9 @@ from autoforge.errors import BadInput
 from autoforge.settings import Settings
 
 KEY_PREFIX = "afn_"
-_latest: dict[bytes, bytes] = {}
-_MOST_KEPT = 4_096
 _SHOWN = len(KEY_PREFIX) + 8
+_MOST_KEPT = 4_096
+_latest: dict[bytes, bytes] = {}
 
 
 def new_token() -> str:

@@ -162,6 +162,8 @@ class ReadSession:
             return await self.call(run, sql, sets)
         try:
             return run(sql, sets, execution_options=_HERE)
+        except TooSlowInline:  # somebody has the lock, so no row was written
+            return await self.call(run, sql, sets)
         except DBAPIError as error:
             if (known := translated(error)) is not None:
                 raise known from error
