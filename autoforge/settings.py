@@ -43,7 +43,7 @@ class DatabaseSettings(BaseSettings):
     pool_size: int = Field(
         4, ge=1, description="Connections kept open for reading (SQLite) or for everything (PostgreSQL)."
     )
-    pool_overflow: int = Field(4, ge=0, description="Further PostgreSQL connections under load.")
+    pool_overflow: int = Field(4, ge=0, description="Further PostgreSQL connections, made under load and kept.")
     pool_timeout: float = Field(5.0, gt=0, description="Seconds to queue for a connection before the answer is 503.")
     pool_queue: int = Field(2000, ge=1, description="Readers that may queue for a connection before the answer is 503.")
     pool_recycle: int = Field(

@@ -89,13 +89,16 @@ def postgresql_engine(url: URL, settings: DatabaseSettings) -> Engine:
             "timezone": "UTC",
             "statement_timeout": timeout,
             "idle_in_transaction_session_timeout": str(10 * int(timeout)),
+            "jit": "off",  # no statement here runs long enough to be worth compiling
         },
     }
     engine = create_async_engine(
         url.set(drivername="postgresql+asyncpg"),
         poolclass=AsyncAdaptedQueuePool,
-        pool_size=settings.pool_size,
-        max_overflow=settings.pool_overflow,
+        # SQLAlchemy closes a connection beyond the pool's size as soon as it is given back: under load each would come,
+        # prepare its statements and go.
+        pool_size=settings.pool_size + settings.pool_overflow,
+        max_overflow=0,
         pool_timeout=settings.pool_timeout,
         pool_recycle=settings.pool_recycle,
         pool_pre_ping=settings.pool_pre_ping,
