@@ -7,7 +7,8 @@ record means for a prompt that exists is decided in :mod:`autoforge.prompts.bulk
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -131,17 +132,15 @@ async def import_records(
     counted = session.dialect == "sqlite"
     if not counted:
         await session.execute(_LATER)
-    while batch := await asyncio.to_thread(next, batches, None):
-        ready = []
-        for row in batch:
-            if isinstance(row, RowError):
-                report.refuse(row)
-            else:
-                ready.append(row)
-        await _store(session, actor, ready, report)
-        if not counted and report.created:
-            counted = await _count(session)
-        progress(report)
+    async with aclosing(_ahead(batches)) as ahead:
+        async for batch in ahead:
+            for row in batch:
+                if isinstance(row, RowError):
+                    report.refuse(row)
+            await _store(session, actor, [row for row in batch if not isinstance(row, RowError)], report)
+            if not counted and report.created:
+                counted = await _count(session)
+            progress(report)
     session.touch(f"prompts:{actor.workspace_id.hex}", f"served:{actor.workspace_id.hex}")
     if report.created or report.extended:
         told = {"created": report.created, "extended": report.extended}
@@ -154,6 +153,18 @@ async def _count(session: WriteSession) -> bool:
     if (await session.scalar(_ROWS) or 0) < BATCH:
         await session.execute(text("ANALYZE prompts, prompt_versions, prompt_heads"))
     return True
+
+
+async def _ahead(batches: Iterator[list[Ready | RowError]]) -> AsyncGenerator[list[Ready | RowError], None]:
+    """The batches; the next one is read, in a thread, while one is stored."""
+    reading = asyncio.ensure_future(asyncio.to_thread(next, batches, None))
+    try:
+        while batch := await asyncio.shield(reading):
+            reading = asyncio.ensure_future(asyncio.to_thread(next, batches, None))
+            yield batch
+    finally:  # nobody may close a file that a thread still reads
+        await asyncio.wait((reading,))
+        reading.exception()  # an earlier error is the one that counts
 
 
 def _batches(found: Iterator[PromptRecord | RowError]) -> Iterator[list[Ready | RowError]]:
