@@ -23,9 +23,9 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from autoforge.settings import BACKLOG
 from autoforge.web.closing import close_soon
 
-_BACKLOG = 2_048
 _IDLE = 75_000
 """Milliseconds that a connection may wait for its next request: longer than proxies keep theirs, so that it is they who
 hang up, and not we while they send."""
@@ -120,11 +120,11 @@ def serve(place: int, listening: int, channel: int) -> None:
         "loop": Loops.auto,
         "runtime_mode": RuntimeModes.mt,
     }
-    server: Any = MPServer("autoforge.app:create", log_level=LogLevels.warning, backlog=_BACKLOG, **options)
+    server: Any = MPServer("autoforge.app:create", log_level=LogLevels.warning, backlog=BACKLOG, **options)
     holder: Any = net.SocketHolder  # type: ignore[attr-defined]
     # Granian would bind sockets and start processes of its own here; this is one, and has its socket. What it would
     # have given to a process of its own is what it is given here.
-    server._ssp, server._shd, server._sso = None, holder(listening, False, _BACKLOG), None
+    server._ssp, server._shd, server._sso = None, holder(listening, False, BACKLOG), None
     server._spawn_worker(place - 1, server._spawn_asgi_lifespan_worker, door).inner.run()
 
 

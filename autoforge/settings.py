@@ -19,6 +19,8 @@ from autoforge.errors import BadInput
 
 Environment = Literal["local", "staging", "production"]
 
+BACKLOG = 2_048
+"""Connections that may wait for a worker to accept them."""
 DATABASE_PRESETS: dict[str, dict[str, Any]] = {
     "local": {"pool_size": 4, "pool_overflow": 4, "pool_pre_ping": False, "pool_recycle": 3600},
     "staging": {"pool_size": 5, "pool_overflow": 5, "pool_pre_ping": True, "pool_recycle": 1800},
@@ -219,10 +221,10 @@ class Settings(BaseSettings):
         "when they begin.",
     )
     burst_seconds: float = Field(
-        1.0, gt=0, description="Seconds that a request may wait in line, as long as the line is empty now and then."
+        1.0, gt=0, description="Seconds that a request may wait in line, as long as the line moves."
     )
     patience_seconds: float = Field(
-        0.15, gt=0, description="Seconds that it may wait when the line is not; then the answer is 503."
+        0.15, gt=0, description="Seconds that it may wait when nobody waited less for so long; then 503."
     )
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     jobs: JobsSettings = Field(default_factory=JobsSettings)

@@ -18,11 +18,8 @@ import click
 
 from autoforge.cli.running import data_options, settings_of
 from autoforge.errors import AutoforgeError, BadInput
-from autoforge.settings import Settings
+from autoforge.settings import BACKLOG, Settings
 from autoforge.telemetry import traces
-
-_BACKLOG = 2_048
-"""Connections that may wait for a worker, as in :mod:`autoforge.serving`."""
 
 
 @click.command()
@@ -54,7 +51,7 @@ def serve(
     address = address_of(settings, sockets[0].getsockname()[1])
     link = _prepare(settings, address)
     for one in sockets:  # who follows the link at once waits for the first worker, and is not refused
-        one.listen(_BACKLOG)
+        one.listen(BACKLOG)
     click.echo(f"AutoForgeNexus is at {address}  (data: {settings.data})")
     if link:
         click.echo(f"Nobody has signed in yet. Open this link; it works once, for 15 minutes:\n\n    {link}\n")

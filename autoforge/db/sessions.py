@@ -155,20 +155,6 @@ class ReadSession:
                 raise known from error
             raise
 
-    async def write_rows(self, sql: str, values: Sequence[tuple[Any, ...]], sets: Any) -> CursorResult[Any]:
-        """For this package only: one statement of the driver's own for many rows; ``sets`` is how it wants them."""
-        run = self._connection.exec_driver_sql
-        if self._driver is None or not _are_short(values):
-            return await self.call(run, sql, sets)
-        try:
-            return run(sql, sets, execution_options=_HERE)
-        except TooSlowInline:  # somebody has the lock, so no row was written
-            return await self.call(run, sql, sets)
-        except DBAPIError as error:
-            if (known := translated(error)) is not None:
-                raise known from error
-            raise
-
 
 class WriteSession(ReadSession):
     """One transaction. It is committed when its block's exit returns, and rolled back when the block raises."""
@@ -212,6 +198,20 @@ class WriteSession(ReadSession):
         """Call ``callback()`` once the commit has succeeded; forgotten on rollback, that of a savepoint included."""
         self._check()
         self._callbacks.append((contextvars.copy_context(), callback))
+
+    async def write_rows(self, sql: str, values: Sequence[tuple[Any, ...]], sets: Any) -> CursorResult[Any]:
+        """For this package only: one statement of the driver's own for many rows; ``sets`` is how it wants them."""
+        run = self._connection.exec_driver_sql
+        if self._driver is None or not _are_short(len(values), values):
+            return await self.call(run, sql, sets)
+        try:
+            return run(sql, sets, execution_options=_HERE)
+        except TooSlowInline:  # somebody has the lock, so no row was written
+            return await self.call(run, sql, sets)
+        except DBAPIError as error:
+            if (known := translated(error)) is not None:
+                raise known from error
+            raise
 
     def begin_nested(self) -> Any:
         """``async with``: a savepoint, rolled back when the block raises."""
@@ -280,11 +280,11 @@ def _is_short(statement: Insert, parameters: Any) -> bool:
     if statement.select is not None:
         return False
     rows = parameters if isinstance(parameters, list) else (parameters or {},)
-    return len(rows) <= _SHORT_ROWS and _are_short([row.values() for row in rows])
+    return _are_short(len(rows), (row.values() for row in rows))
 
 
-def _are_short(rows: Sequence[Iterable[Any]]) -> bool:
-    if len(rows) > _SHORT_ROWS:
+def _are_short(count: int, rows: Iterable[Iterable[Any]]) -> bool:
+    if count > _SHORT_ROWS:
         return False
     return sum(len(value) for row in rows for value in row if isinstance(value, str | bytes)) <= _SHORT_TEXT
 

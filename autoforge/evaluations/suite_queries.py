@@ -85,15 +85,13 @@ async def page(
     return items(found.rows, fields), found.next
 
 
-_ONE = named(
-    "suites.one",
-    select(*_COLUMN_OF.values()).where(
-        m.Suite.id == bindparam("suite_id"),
-        m.Suite.workspace_id == bindparam("workspace_id"),
-        m.Suite.deleted_at.is_(None),
-    ),
-    bounded=True,
+_this = (
+    m.Suite.id == bindparam("suite_id"),
+    m.Suite.workspace_id == bindparam("workspace_id"),
+    m.Suite.deleted_at.is_(None),
 )
+_ONE = named("suites.one", select(*_COLUMN_OF.values()).where(*_this), bounded=True)
+_IS_THERE = named("suites.is_there", select(m.Suite.id).where(*_this), bounded=True)
 _of_suite = (m.TestCase.suite_id == bindparam("suite_id"), m.TestCase.deleted_at.is_(None))
 _CASE_COLUMNS: tuple[Any, ...] = (m.TestCase.id, m.TestCase.position, m.TestCase.name, m.TestCase.content)
 _page_of_cases = select(*_CASE_COLUMNS).where(*_of_suite)
@@ -109,17 +107,6 @@ _CASES_WITH = KeysetQuery(
     descending=False,
 )
 _EVERY_CASE = named("suites.every_case", _page_of_cases.order_by(m.TestCase.position, m.TestCase.id))
-
-
-_IS_THERE = named(
-    "suites.is_there",
-    select(m.Suite.id).where(
-        m.Suite.id == bindparam("suite_id"),
-        m.Suite.workspace_id == bindparam("workspace_id"),
-        m.Suite.deleted_at.is_(None),
-    ),
-    bounded=True,
-)
 
 
 async def check(session: ReadSession, workspace_id: UUID, suite_id: UUID) -> None:

@@ -362,7 +362,8 @@ async def test_a_page_costs_the_same_whatever_there_is(site: Site) -> None:
     counts = []
     for more in (0, 500):
         await crowd(site, more) if more else None
+        site.app.state.services.cache.near.clear()  # the crowd came in past the product
         with trace.count_statements() as counted:
-            await site.client.get(USERS, params={"q": "p"})  # what is searched for is read each time
+            await site.client.get(USERS)
         counts.append(counted.count)
     assert 1 <= counts[0] == counts[1] <= 2

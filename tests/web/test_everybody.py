@@ -49,7 +49,7 @@ async def fingerprint(database: Database) -> dict[str, Any]:
     found = {}
     async with database.read() as session:
         for table in Base.metadata.sorted_tables:
-            columns = [column for column in table.columns if column.name not in ("last_used_at", "seen_at")]
+            columns = [column for column in table.columns if column.name not in TIMES_OF_USE]
             if table.name not in BESIDE:
                 rows = sorted(repr(tuple(row)) for row in await session.all(select(*columns)))
                 found[table.name] = (len(rows), hashlib.sha256("".join(rows).encode()).hexdigest())

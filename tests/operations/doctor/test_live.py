@@ -110,7 +110,8 @@ async def test_a_cache_that_never_has_it_and_one_that_is_too_small_are_found(sit
 async def test_a_slow_statement_is_found_with_its_plan(site: Site, file_ward: Ward) -> None:
     SLOW.clear()
     for _ in range(20):
-        await site.client.get("/api/v1/evaluations")
+        site.app.state.services.cache.near.clear()
+        await site.client.get("/api/v1/prompts")
     found = await _found(site, file_ward, limits=limits(slow_statement=0.0, enough_calls=20))
     assert set(found) == {"statement-slow"}
     assert "SEARCH" in found["statement-slow"].commands
