@@ -9,7 +9,7 @@ there. So an import never takes back what happened here since, and the same file
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -161,24 +161,25 @@ class _Writing:
                 "created_at": version.created_at or self._now,
             }
         )
-        parents = enumerate(self._parents(version))
-        self._changes.lineage += [{"version_id": key, "position": at, "parent_id": parent} for at, parent in parents]
+        for at, parent in enumerate(self._parents(version)):
+            self._changes.lineage.append({"version_id": key, "position": at, "parent_id": parent})
         self.new.add(key)
         return key
 
-    def _parents(self, version: VersionRecord) -> Iterator[UUID]:
+    def _parents(self, version: VersionRecord) -> Sequence[UUID]:
         """Those of the record; a beginning comes from what an existing prompt has at ``main``."""
         if version.parents:
-            yield from dict.fromkeys(self._ids[number] for number in version.parents)
-        elif ("branch", MAIN) in self._stored.heads:
-            yield self._stored.heads["branch", MAIN][0]
+            return list(dict.fromkeys(self._ids[number] for number in version.parents))
+        main = self._stored.heads.get(("branch", MAIN))
+        return () if main is None else (main[0],)
 
     def heads(self, record: PromptRecord) -> set[tuple[str, str]]:
         """Notes the heads that are made or move, and returns them."""
-        branches = {**record.branches, MAIN: record.current.number}
-        wanted = [("branch", name, number) for name, number in branches.items()]
-        wanted += [("label", name, number) for name, number in record.labels.items()]
-        return {(kind, name) for kind, name, number in wanted if self._move(kind, name, self._ids[number])}
+        wanted = {("branch", name): number for name, number in record.branches.items()}
+        wanted["branch", MAIN] = record.current.number
+        for name, number in record.labels.items():
+            wanted["label", name] = number
+        return {head for head, number in wanted.items() if self._move(*head, self._ids[number])}
 
     def _move(self, kind: str, name: str, version_id: UUID) -> bool:
         came_from, row_version = self._stored.heads.get((kind, name), (None, 0))

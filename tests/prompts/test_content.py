@@ -39,6 +39,10 @@ def chat(*texts: str, **more: Any) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": text} for text in texts], **more}
 
 
+def as_python_writes(content: PromptContent) -> str:
+    return json.dumps(to_data(content), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
 class TestParsing:
     def test_a_text_is_a_chat_of_one_message(self) -> None:
         assert parse_content("Hi {{name}}") == from_text("Hi {{name}}")
@@ -142,6 +146,20 @@ class TestHash:
         text = canonical_json(content)
         assert canonical_json(PromptContent.from_json(text)) == text
         assert json.loads(text) == json.loads(json.dumps(to_data(content)))
+
+    @given(contents())
+    def test_canonical_json_is_what_pythons_own_encoder_writes(self, content: PromptContent) -> None:
+        assert canonical_json(content) == as_python_writes(content)
+
+    @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), min_size=1, max_size=3))
+    def test_so_it_is_for_mere_texts(self, texts: list[str]) -> None:
+        content = parse_content(chat(*texts))
+        assert canonical_json(content) == as_python_writes(content)
+
+    @pytest.mark.parametrize("text", [*map(chr, range(1, 0x20)), '"', "\\", "/", "\x7f", "\u2028", "😀", ""])
+    def test_so_are_signs_that_json_escapes(self, text: str) -> None:
+        content = from_text(f"a{text}b")
+        assert canonical_json(content) == as_python_writes(content)
 
 
 class TestReading:

@@ -47,8 +47,11 @@ class PromptRecord:
     @property
     def current(self) -> VersionRecord:
         """The version that the branch ``main`` is at; without one, the newest."""
-        number = self.branches.get("main", self.versions[-1].number)
-        return next((version for version in self.versions if version.number == number), self.versions[-1])
+        newest = self.versions[-1]
+        number = self.branches.get("main", newest.number)
+        if number == newest.number:
+            return newest
+        return next((version for version in self.versions if version.number == number), newest)
 
 
 @dataclass(frozen=True, slots=True)
