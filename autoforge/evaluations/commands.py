@@ -15,7 +15,8 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, func, insert, literal_column, select, update
+from sqlalchemy import Insert, bindparam, delete, func, insert, literal_column, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from autoforge.access import Actor, audit
 from autoforge.db import WriteSession, bulk, clock, named
@@ -95,32 +96,42 @@ _FORGET_SCORE = named(
     delete(m.PromptScore).where(m.PromptScore.prompt_id == bindparam("of_prompt")),
     bounded=True,
 )
-_COUNT_SCORE = named(
-    "evaluations.count_score",
-    insert(m.PromptScore).from_select(
-        ["prompt_id", "workspace_id", "evaluations", "average"],
-        select(
-            m.Evaluation.prompt_id,
-            m.Evaluation.workspace_id,
-            func.count(),
-            func.avg(m.Evaluation.score),
-        )
-        .where(
-            m.Evaluation.prompt_id == bindparam("of_prompt"),
-            m.Evaluation.deleted_at.is_(None),
-            m.Evaluation.status == literal_column(f"'{COMPLETED}'"),  # a literal: the index is partial
-            m.Evaluation.score.is_not(None),
-        )
-        .group_by(m.Evaluation.prompt_id, m.Evaluation.workspace_id),
-    ),
+# Read, then stored: in one statement it would be a write, which on SQLite leaves the event loop whatever it costs, and
+# all other writers wait for it to come back.
+_SCORE_OF = named(
+    "evaluations.score_of_prompt",
+    select(m.Evaluation.workspace_id, func.count().label("evaluations"), func.avg(m.Evaluation.score).label("average"))
+    .where(
+        m.Evaluation.prompt_id == bindparam("prompt_id"),
+        m.Evaluation.deleted_at.is_(None),
+        m.Evaluation.status == literal_column(f"'{COMPLETED}'"),  # a literal: the index is partial
+        m.Evaluation.score.is_not(None),
+    )
+    .group_by(m.Evaluation.prompt_id, m.Evaluation.workspace_id),
+    bounded=True,
 )
 
 
-def touched(session: WriteSession, actor: Actor, evaluation_id: UUID, prompt_id: UUID | None) -> None:
+def _storing(insert: Any) -> Insert:
+    """Replaces the row that is there."""
+    statement: postgresql.Insert = insert(m.PromptScore)
+    figures = {name: statement.excluded[name] for name in ("evaluations", "average")}
+    stored = statement.on_conflict_do_update(index_elements=["prompt_id"], set_=figures)
+    return named("evaluations.store_score", stored)
+
+
+_STORE_SCORE = {"sqlite": _storing(sqlite.insert), "postgresql": _storing(postgresql.insert)}
+
+
+def touched(
+    session: WriteSession, actor: Actor, evaluation_id: UUID, prompt_id: UUID | None, suite_id: UUID | None
+) -> None:
     """Whatever shows this run, or figures that it counts in, is out of date after the commit."""
     tags = [f"evaluation:{evaluation_id.hex}", f"evaluations:{actor.workspace_id.hex}"]
     if prompt_id is not None:
         tags += [f"prompt:{prompt_id.hex}", f"prompts:{actor.workspace_id.hex}"]
+    if suite_id is not None:
+        tags += [f"suites:{actor.workspace_id.hex}", f"runs:{suite_id.hex}"]
     session.touch(*tags)
 
 
@@ -140,9 +151,7 @@ async def store_run(
         await bulk.insert_many(session, m.TestResult, result_rows(evaluation_id, results, suite))
     if draft.prompt_id is not None:
         await recount(session, draft.prompt_id)
-    touched(session, actor, evaluation_id, draft.prompt_id)
-    if suite is not None:
-        session.touch(f"suites:{actor.workspace_id.hex}")
+    touched(session, actor, evaluation_id, draft.prompt_id, None if suite is None else suite.suite_id)
     if not draft.is_sample:
         told = {"name": draft.name, "cases": len(results)}
         audit.record(session, actor, "evaluation_stored", "evaluation", evaluation_id, told)
@@ -309,13 +318,15 @@ async def _set_deleted(
     if row.prompt_id is not None:
         await session.first(_LOCK_PROMPT, {"prompt_id": row.prompt_id, "workspace_id": actor.workspace_id})
         await recount(session, row.prompt_id)
-    touched(session, actor, evaluation_id, row.prompt_id)
-    session.touch(f"suites:{actor.workspace_id.hex}")
+    touched(session, actor, evaluation_id, row.prompt_id, row.suite_id)
     action = "evaluation_restored" if moment is None else "evaluation_deleted"
     audit.record(session, actor, action, "evaluation", evaluation_id)
 
 
 async def recount(session: WriteSession, prompt_id: UUID) -> None:
     """Computes the prompt's average and count again from its completed runs that are not deleted."""
-    await session.execute(_FORGET_SCORE, {"of_prompt": prompt_id})
-    await session.execute(_COUNT_SCORE, {"of_prompt": prompt_id})
+    row = await session.first(_SCORE_OF, {"prompt_id": prompt_id})
+    if row is None:
+        await session.execute(_FORGET_SCORE, {"of_prompt": prompt_id})
+    else:
+        await session.execute(_STORE_SCORE[session.dialect], {"prompt_id": prompt_id, **row._mapping})

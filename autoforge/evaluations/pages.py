@@ -8,7 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from autoforge.access import Actor
 from autoforge.access.deps import Who
+from autoforge.cache import Kind, cache_key
 from autoforge.evaluations import queries
 from autoforge.evaluations.cases import Outcome
 from autoforge.evaluations.queries import OUTPUT_SHOWN, Filters, ResultsAsked
@@ -49,7 +51,7 @@ def asked_id(text: str) -> UUID | None:
 @router.get("/w/{workspace}/evaluations", openapi_extra=budget(1))
 async def evaluations(
     request: Request,
-    database: Db,
+    services: App,
     actor: Who,
     q: Words = "",
     status: Words = "",
@@ -58,9 +60,17 @@ async def evaluations(
     after: After = None,
 ) -> Response:
     filters = Filters(asked_id(prompt), asked_id(suite), None, status or None, None, q or None)
-    async with database.read() as session:
-        runs, following = await queries.page(session, actor.workspace_id, filters, ROWS, after, fields=_LISTED)
+
+    async def read() -> tuple[list[dict[str, Any]], str | None]:
+        async with services.database.read() as session:
+            return await queries.page(session, actor.workspace_id, filters, ROWS, after, fields=_LISTED)
+
     filtered = bool(filters.given())
+    if after is None and not filtered:
+        tag = f"evaluations:{actor.workspace_id.hex}"
+        runs, following = await services.cache.get_or_load(cache_key("page", tag), Kind.LISTS, (tag,), read)
+    else:
+        runs, following = await read()
     context = {"evaluations": runs, "pager": pager(following, len(runs)), "filtered": filtered}
     return page(request, "evaluations/list.html", context)
 
@@ -83,10 +93,7 @@ async def evaluation(
     async with services.database.read() as session:
         run = dict((await queries.one(session, actor.workspace_id, evaluation_id))._mapping)
         found = await queries.results(session, evaluation_id, asked, ROWS, after)
-        others: list[dict[str, Any]] = []
-        if run["suite_id"] is not None:
-            same = Filters(suite_id=run["suite_id"])
-            others, _ = await queries.page(session, actor.workspace_id, same, OTHERS + 1, fields=_OFFERED)
+    others = await _of_suite(services, actor, run["suite_id"]) if run["suite_id"] is not None else []
     figures = await metrics_of(services, evaluation_id, run["cases"])
     context = {
         "run": {**run, "done": run["cases"], "latency_p95_ms": figures["latency_p95_ms"]},
@@ -96,6 +103,18 @@ async def evaluation(
         "others": _comparable(run, others),
     }
     return page(request, "evaluations/show.html", context)
+
+
+async def _of_suite(services: App, actor: Actor, suite_id: UUID) -> list[dict[str, Any]]:
+    """The newest runs of a suite, from the cache while no run of it comes or goes."""
+
+    async def read() -> list[dict[str, Any]]:
+        async with services.database.read() as session:
+            same = Filters(suite_id=suite_id)
+            return (await queries.page(session, actor.workspace_id, same, OTHERS + 1, fields=_OFFERED))[0]
+
+    tags = (f"runs:{suite_id.hex}", f"samples:{actor.workspace_id.hex}")
+    return await services.cache.get_or_load(cache_key("runs", *tags), Kind.LISTS, tags, read)
 
 
 def _comparable(run: dict[str, Any], others: list[dict[str, Any]]) -> list[dict[str, Any]]:

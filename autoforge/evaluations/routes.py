@@ -31,7 +31,7 @@ from autoforge.evaluations.side_by_side import SideBySide, side_by_side
 from autoforge.web.conditional import Expected, etag, not_modified
 from autoforge.web.deps import App, Db
 from autoforge.web.fields import chosen
-from autoforge.web.paging import Paged, listing
+from autoforge.web.paging import Paged, listing, remembered_listing
 from autoforge.web.problems import PROBLEMS
 from autoforge.web.responses import PRIVATE, budget, json_response
 from autoforge.web.text import Line
@@ -47,7 +47,7 @@ Fields = Annotated[str | None, Query(max_length=500, description="Only these fie
 @evaluations.get("", response_model=RunPage, summary="List evaluations", openapi_extra=budget(1))
 async def list_evaluations(
     request: Request,
-    database: Db,
+    services: App,
     actor: Who,
     page: Paged,
     prompt: UUID | None = None,
@@ -61,9 +61,13 @@ async def list_evaluations(
     """Newest first."""
     filters = Filters(prompt, suite, batch, status, model, q)
     asked = chosen(fields, queries.FIELDS)
-    async with database.read() as session:
-        found = await queries.page(session, actor.workspace_id, filters, page.limit, page.after, fields=asked)
-    return listing(request, *found)
+
+    async def read() -> tuple[list[dict[str, Any]], str | None]:
+        async with services.database.read() as session:
+            return await queries.page(session, actor.workspace_id, filters, page.limit, page.after, fields=asked)
+
+    tags = (f"evaluations:{actor.workspace_id.hex}",)
+    return await remembered_listing(request, services.cache, (actor.workspace_id,), tags, read)
 
 
 @evaluations.get("/compare", response_model=ComparisonOut, summary="Compare two evaluations", openapi_extra=budget(4))

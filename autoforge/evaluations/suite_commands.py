@@ -217,6 +217,7 @@ async def edit_suite(
     except IntegrityError as error:
         raise _taken(values.get("name", row.name)) from error
     touched(session, actor, suite_id)
+    session.touch(f"evaluations:{actor.workspace_id.hex}")  # they show its name
     told = {"name": values.get("name", row.name), "changed": sorted(values)}
     audit.record(session, actor, "suite_edited", "suite", suite_id, told)
 

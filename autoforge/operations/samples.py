@@ -131,7 +131,7 @@ async def remove_samples(database: Database, actor: Actor) -> int:
             removed += (await session.execute(_deleted(table), given)).rowcount
         for prompt_id in scored:
             await evaluation_commands.recount(session, prompt_id)
-        subjects = ("prompts", "served", "templates", "suites", "evaluations")
+        subjects = ("prompts", "served", "templates", "suites", "evaluations", "samples")
         tags = [f"{subject}:{actor.workspace_id.hex}" for subject in subjects]
         session.touch(*tags, "templates:public")
     return removed

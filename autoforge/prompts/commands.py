@@ -224,6 +224,7 @@ async def edit(
         raise name_taken(values.get("name", row.name)) from error
     await reindex(session, actor, prompt_id)
     touched(session, actor, prompt_id, row.name, values.get("name", row.name))
+    session.touch(f"evaluations:{actor.workspace_id.hex}")  # they show its name
     told = {"name": values.get("name", row.name), "changed": sorted(values)}
     audit.record(session, actor, "prompt_edited", "prompt", prompt_id, told)
 

@@ -12,7 +12,7 @@ MAY_SORT: dict[str, str] = {
     "prompts.search": "sorts what the search found, which its index gives in another order",
     "access.by_session": "sorts one person's workspaces, which are few",
     "access.workspaces_of": "sorts one person's workspaces, which are few",
-    "evaluations.count_score": "aggregates the runs of one prompt, found by index, into one row",
+    "evaluations.score_of_prompt": "aggregates the runs of one prompt, found by index, into one row",
     "export.heads": "streams one workspace in the order of names; only the branches of one prompt are sorted at a time",
     "export.parents": "as export.heads",
     "export.versions": "as export.heads",

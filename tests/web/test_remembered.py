@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from autoforge.cache import Kind
 from autoforge.db.trace import count_statements
+from autoforge.operations.samples import remove_samples
 from tests.access.people import browsing, person, sign_in
 from tests.web.examples import Asked, everything
 from tests.web.site import Site, key, opened, settings
@@ -21,6 +23,8 @@ LISTS = (
     "/api/v1/prompts?folder=support&fields=name,labels,owner,latest",
     "/api/v1/suites",
     "/api/v1/suites?sort=name&fields=name,evaluations,latest_score",
+    "/api/v1/evaluations",
+    "/api/v1/evaluations?status=completed&fields=name,prompt_name,suite_name",
     "/api/v1/users",
     "/api/v1/users?deleted=true",
     "/api/v1/users?active=false&sort=name",
@@ -41,6 +45,15 @@ async def lists(site: Site) -> dict[str, Any]:
     return {path: (answer.json(), answer.headers.get("link")) for path, answer in answers.items()}
 
 
+async def pages(site: Site) -> dict[str, str]:
+    """The pages that show kept rows, without what depends on the time of day."""
+    runs = (await site.client.get("/api/v1/evaluations")).json()["items"]
+    places = ["/w/main/evaluations", *(f"/w/main/evaluations/{run['id']}" for run in runs[:2])]
+    answers = {place: await site.client.get(place, headers={"Accept": "text/html"}) for place in places}
+    assert {place: answer.status_code for place, answer in answers.items()} == dict.fromkeys(places, 200)
+    return {place: re.sub("<time.*?</time>", "", answer.text) for place, answer in answers.items()}
+
+
 async def read_now(site: Site) -> dict[str, Any]:
     site.app.state.services.cache.near.clear()
     return await lists(site)
@@ -52,6 +65,13 @@ async def test_what_is_kept_is_sent_without_a_statement(site: Site) -> None:
         assert await lists(site) == first
     assert counted.count == 0
     assert site.app.state.services.cache.counts[Kind.LISTS].hits == len(LISTS)
+
+
+async def test_pages_of_runs_read_less_the_second_time(site: Site) -> None:
+    first = await pages(site)
+    with count_statements() as counted:
+        assert await pages(site) == first
+    assert counted.count == 2 * 2  # of each run that is shown: itself and its results
 
 
 @pytest.mark.parametrize("path", ["/api/v1/prompts?q=triage", "/api/v1/users?q=o", "/api/v1/suites?q=a"])
@@ -76,8 +96,9 @@ async def test_whatever_is_written_the_lists_show_it_at_once(site: Site) -> None
     for one in asked:
         if one.method != "GET" and not one.page and one.place not in LAST:
             await _write(site, one)
-            kept = await lists(site)
+            kept, shown = await lists(site), await pages(site)
             assert kept == await read_now(site), one.place
+            assert shown == await pages(site), one.place
             if kept != before:
                 changed.add(one.place)
             before = kept
@@ -111,3 +132,24 @@ async def test_runs_labels_people_and_samples_show_as_well(site: Site) -> None:
     kept = await lists(site)
     assert kept["/api/v1/users"][0]["items"][0]["last_login_at"] is not None
     assert kept == await read_now(site)
+
+
+async def test_runs_show_the_new_names_of_their_prompt_and_suite(site: Site) -> None:
+    run = (await lists(site))["/api/v1/evaluations"][0]["items"][0]
+    await pages(site)
+    for place, name in (("prompts", "renamed/prompt"), ("suites", "Renamed suite")):
+        asked = f"/api/v1/{place}/{run[f'{place[:-1]}_id']}"
+        assert (await site.client.patch(asked, json={"name": name})).status_code == 204
+        (shown, *_) = (await lists(site))["/api/v1/evaluations"][0]["items"]
+        assert shown[f"{place[:-1]}_name"] == name
+        assert name in (await pages(site))["/w/main/evaluations"]
+
+
+async def test_removed_samples_are_no_longer_offered_for_comparison(site: Site) -> None:
+    sample = (await lists(site))["/api/v1/evaluations"][0]["items"][0]
+    run = {"suite_id": sample["suite_id"], "model": "my own", "outputs": [{"output": "x"}]}
+    made = (await site.client.post("/api/v1/evaluations", json=run)).json()["id"]
+    shown = (await pages(site))[f"/w/main/evaluations/{made}"]
+    assert sample["id"] in shown
+    await remove_samples(site.app.state.services.database, site.owner)
+    assert sample["id"] not in (await pages(site))[f"/w/main/evaluations/{made}"]

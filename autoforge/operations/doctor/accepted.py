@@ -6,7 +6,7 @@ ACCEPTED: dict[str, str] = {
     "access.by_session": "sorts one person's workspaces, which are few",
     "access.workspaces_of": "sorts one person's workspaces, which are few",
     "audit.page": "walks the whole log by its key, newest first: one page of it",
-    "evaluations.count_score": "aggregates the runs of one prompt, found by index, into one row",
+    "evaluations.score_of_prompt": "aggregates the runs of one prompt, found by index, into one row",
     "evaluations.list_of_batch": "sorts the runs that were started together, which are few",
     "export.heads": "streams one workspace in the order of names; only the branches of one prompt are sorted at a time",
     "export.parents": "as export.heads",
