@@ -1,15 +1,16 @@
-"""Calling a read route with all that it asks for: parameters of the address, and what its dependencies make.
+"""Calling a route with all that it asks for: parameters, a body of JSON, and what its dependencies make.
 
 The framework works out at every request which parameters and dependencies a route has, in layers that open and close
 resources which ours do not have; for a list that takes as long as the database does. What a route needs is known when
 the application starts, so here it is worked out once. Each parameter is still read and checked by the framework's own
-field. Where a parameter is missing or wrong nothing has been called yet, and the framework does it all and explains.
+field. Where one is missing or wrong nothing has been called yet, and the framework does it all and explains.
 
-Only GET routes with coroutines, path and query parameters, and an answer that is a ``Response`` are called like this.
+Only routes with coroutines, an answer that is a ``Response``, and parameters of one value each are called like this.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -18,17 +19,18 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
+from fastapi import params
 from fastapi.dependencies.models import Dependant
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from autoforge.errors import AutoforgeError
 
 _PLAIN = (type(None), str, int, float)
 _SINGLE = (*_PLAIN, bool, UUID)
 _UNUSUAL = (
-    "header_params", "cookie_params", "body_params", "websocket_param_name", "http_connection_param_name",
+    "cookie_params", "websocket_param_name", "http_connection_param_name",
     "response_param_name", "background_tasks_param_name", "security_scopes_param_name", "own_oauth_scopes",
     "concurrency",
 )  # fmt: skip
@@ -57,21 +59,26 @@ class _Step:
     request: str | None
     path: tuple[_Field, ...]
     query: tuple[_Field, ...]
+    headers: tuple[_Field, ...]
     needs: tuple[tuple[str, int], ...]
 
 
 class Call:
     """The calls that answer a request to one route, in order; the last is the route's own function."""
 
-    def __init__(self, steps: tuple[_Step, ...]) -> None:
-        self._steps = steps
+    def __init__(self, steps: tuple[_Step, ...], body: _Field | None) -> None:
+        self._steps, self._body = steps, body
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """False when nothing was done, because the request is not as usual."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
+        """None when the request is answered. Else nothing was done but reading, and what is returned reads it again."""
         request = Request(scope, receive, send)
         arguments = self._arguments(request)
         if arguments is None:
-            return False
+            return receive
+        if (body := self._body) is not None:
+            raw = await request.body()
+            if not _read_body(body, request, raw, arguments[-1]):
+                return _again(raw, receive)
         made: list[Any] = []
         for step, given in zip(self._steps, arguments, strict=True):
             if step.request is not None:
@@ -80,15 +87,17 @@ class Call:
                 given[name] = made[place]
             made.append(await step.call(**given))
         await made[-1](scope, receive, send)
-        return True
+        return None
 
     def _arguments(self, request: Request) -> list[dict[str, Any]] | None:
-        """What each step is given of the address; None when something is missing or wrong."""
+        """What each step is given of the address and the head; None when something is missing or wrong."""
         asked: Mapping[str, Any] = request.query_params if request.scope["query_string"] else {}
         arguments = []
         for step in self._steps:
             given: dict[str, Any] = {}
             if not (_read(step.path, request.path_params, given) and _read(step.query, asked, given)):
+                return None
+            if step.headers and not _read(step.headers, request.headers, given):
                 return None
             arguments.append(given)
         return arguments
@@ -110,18 +119,39 @@ def _read(fields: tuple[_Field, ...], asked: Mapping[str, Any], given: dict[str,
     return True
 
 
+def _read_body(field: _Field, request: Request, raw: bytes, given: dict[str, Any]) -> bool:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        return False
+    try:
+        value, errors = field.check(json.loads(raw), loc=("body",))
+    except (ValueError, RecursionError, AutoforgeError):
+        return False
+    given[field.name] = value
+    return not errors and value is not None
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """``receive`` for somebody who has not seen the body that came from it."""
+    unread = [body]
+
+    async def read() -> Message:
+        if unread:
+            return {"type": "http.request", "body": unread.pop(), "more_body": False}
+        return await receive()
+
+    return read
+
+
 def call_of(route: Any) -> Call | None:
-    """``route`` is the framework's: with its methods and its tree of dependencies. None for one that it must call."""
-    if set(route.methods) - {"HEAD"} != {"GET"}:
-        return None
+    """``route`` is the framework's: with its tree of dependencies. None for one that the framework must call."""
     steps: list[_Step] = []
     try:
         if not issubclass(get_type_hints(route.dependant.call).get("return", object), Response):
             return None
         _add(route.dependant, steps, {})
+        return Call(tuple(steps), _body(route.dependant.body_params))
     except (_Unusual, TypeError):  # an answer whose type is no class
         return None
-    return Call(tuple(steps))
 
 
 def _add(wanted: Dependant, steps: list[_Step], known: dict[Any, int]) -> int:
@@ -130,18 +160,32 @@ def _add(wanted: Dependant, steps: list[_Step], known: dict[Any, int]) -> int:
         return known[wanted.call]
     if any(getattr(wanted, name) for name in _UNUSUAL) or not wanted.use_cache or not iscoroutinefunction(wanted.call):
         raise _Unusual
+    if any(each.body_params for each in wanted.dependencies):
+        raise _Unusual
     needs = [(each.name, _add(each, steps, known)) for each in wanted.dependencies]
-    path, query = (tuple(map(_field, fields)) for fields in (wanted.path_params, wanted.query_params))
+    kinds = wanted.path_params, wanted.query_params, wanted.header_params
+    path, query, headers = (tuple(map(_field, fields)) for fields in kinds)
     named = tuple((name, place) for name, place in needs if name is not None)
-    steps.append(_Step(wanted.call, wanted.request_param_name, path, query, named))
+    steps.append(_Step(wanted.call, wanted.request_param_name, path, query, headers, named))
     return known.setdefault(wanted.call, len(steps) - 1)
+
+
+def _body(fields: list[Any]) -> _Field | None:
+    """One value that is the whole body, in JSON."""
+    if not fields:
+        return None
+    field, info = fields[0], fields[0].field_info
+    if len(fields) > 1 or not isinstance(info, params.Body) or isinstance(info, params.Form) or info.embed:
+        raise _Unusual
+    return _Field(field.name, field.alias, _ABSENT, field.validate)
 
 
 def _field(field: Any) -> _Field:
     """One value by one name, with a default that nobody can change."""
     default = _ABSENT if field.field_info.is_required() else field.get_default()
     is_plain = default is _ABSENT or isinstance(default, _PLAIN)
-    if not is_plain or not _is_single(field.field_info.annotation) or field.field_info.validation_alias is not None:
+    is_named = field.field_info.validation_alias in (None, field.alias)
+    if not is_plain or not is_named or not _is_single(field.field_info.annotation):
         raise _Unusual
     return _Field(field.name, field.alias, default, field.validate)
 

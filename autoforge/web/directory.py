@@ -63,8 +63,9 @@ class Directory:
                 scope["endpoint"], scope["path_params"] = place.known.endpoint, parameters
                 scope["route"] = place.route
                 scope["fastapi"] = {"effective_route_context": place.known}
-                if place.call is None or not await place.call(scope, receive, send):
-                    await place.known.app(scope, receive, send)
+                unread = receive if place.call is None else await place.call(scope, receive, send)
+                if unread is not None:
+                    await place.known.app(scope, unread, send)
                 return
         await self._otherwise(scope, receive, send)
 

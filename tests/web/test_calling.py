@@ -1,8 +1,10 @@
-"""Read routes are called as the framework calls them, and only by it where something is unusual."""
+"""Routes are called as the framework calls them, and only by it where something is unusual."""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,23 @@ from fastapi.routing import iter_route_contexts
 from autoforge.app import create
 from autoforge.web.calling import call_of
 from autoforge.web.directory import Directory
+from tests.web.examples import Asked, everything
 from tests.web.site import Site, opened, settings
 
 LEFT = {
-    "/api/v1/prompts/export",
-    "/api/v1/evaluations/{evaluation_id}/export",
-    "/w/{workspace}/people/import/{key}",
-    "/w/{workspace}/prompts/{prompt_id}/edit",
+    "GET /api/v1/prompts/export",
+    "GET /w/{workspace}/people/import/{key}",
+    "POST /account/name",
+    "POST /account/password",
+    "POST /api/v1/prompts/import",
+    "POST /api/v1/users/import",
+    "POST /sign-in",
+    "POST /sign-in/link",
+    "POST /sign-out",
+    "POST /welcome",
+    "POST /welcome/open",
 }
-"""Parameters that may be there several times, or whose default is not plain."""
+"""Parameters that may be there several times or whose default is not plain, forms, dependencies that wait for one."""
 QUERIES = (
     "",
     "limit=2",
@@ -37,15 +47,22 @@ QUERIES = (
 )
 
 
+LAST = ("DELETE /api/v1/users/{user_id}", "DELETE /api/v1/me", "POST /api/v1/workspaces/{workspace_id}/leave")
+"""Whoever is asking would be gone."""
+
+
+def all_routes(app: Any) -> list[Any]:
+    return [one._route_context for one in iter_route_contexts(app.router.routes) if one._route_context is not None]
+
+
 def reads(app: Any) -> list[Any]:
-    routes = [one._route_context for one in iter_route_contexts(app.router.routes) if one._route_context is not None]
-    return [route for route in routes if "GET" in (route.methods or ())]
+    return [route for route in all_routes(app) if "GET" in (route.methods or ())]
 
 
-def test_nearly_all_read_routes_are_called_directly(tmp_path: Path) -> None:
-    routes = reads(create(settings(tmp_path)))
-    left = {route.path_format for route in routes if call_of(route) is None}
-    assert len(routes) > 90
+def test_nearly_all_routes_are_called_directly(tmp_path: Path) -> None:
+    routes = all_routes(create(settings(tmp_path)))
+    left = {f"{min(route.methods)} {route.path_format}" for route in routes if call_of(route) is None}
+    assert len(routes) > 200
     assert left == LEFT
 
 
@@ -92,3 +109,60 @@ def addresses(site: Site) -> list[str]:
         for each in dict.fromkeys(every)
         if not re.search("/(operations|jobs|users|account|metrics|live|ready)", each)
     ]
+
+
+async def test_writes_are_answered_as_by_the_framework(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(settings(tmp_path / "ours")) as site:
+        ours = await written(site)
+    monkeypatch.setattr("autoforge.web.directory.call_of", lambda route: None)
+    async with opened(settings(tmp_path / "theirs")) as site:
+        theirs = await written(site)
+    assert len(ours) > 700
+    for asked, answer in ours.items():
+        assert answer == theirs[asked], asked
+    statuses = {status for status, _, _ in ours.values()}
+    assert statuses >= {200, 201, 204, 400, 401, 404, 412, 422}
+
+
+async def written(site: Site) -> dict[tuple[str, str, str], Any]:
+    """The answers to every request that may change something, sent in many ways; what it means to leave comes last."""
+    found = {}
+    every = [one for one in await everything(site) if one.method != "GET" and not one.page and one.place not in LAST]
+    for one in sorted(every, key=lambda one: one.method == "DELETE"):
+        for who, headers in ("nobody", {"Authorization": ""}), ("mine", site.mine):
+            for way, sent in ways(one):
+                sent["headers"] = {**headers, **sent.get("headers", {})}
+                answer = await site.client.request(one.method, one.path, **sent)
+                found[one.place, who, way] = same(answer)
+    return found
+
+
+def ways(one: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The broken ones first; the last is as it should be."""
+    json_type = {"Content-Type": "application/json"}
+    if one.body is not None:
+        yield "nothing", {}
+        for text in ("", "{", "null", "[]", "7", '"x"', "[" * 5_000, '{"a": NaN}', "\udcff"):
+            yield f"the body {text[:9]!r}", {"content": text.encode("utf-8", "surrogateescape"), "headers": json_type}
+        for kind in ("text/plain", "", "application/jsonp", "application/merge-patch+json", "application/x"):
+            yield f"as {kind!r}", {"content": json.dumps(one.body), "headers": {"Content-Type": kind}}
+    if isinstance(one.body, dict):
+        yield "with more", {"json": {**one.body, "nobody_knows_this": 1}}
+        for name in one.properties:
+            yield f"odd {name}", {"json": {**one.body, name: {"x": [1]}}}
+    for name, value in ("If-Match", "no tag"), ("If-Match", 'W/"1"'), ("Idempotency-Key", "k" * 300):
+        yield f"{name}: {value[:9]}", {**one.sent(), "headers": {name: value}}
+    if one.body is not None:
+        typed = {"Content-Type": "Application/JSON; charset=utf-8", "Idempotency-Key": one.place}
+        for time in ("first", "second"):
+            yield f"with a key, {time}", {"content": json.dumps(one.body), "headers": typed}
+    yield "as it should be", one.sent()
+
+
+def same(response: Any) -> tuple[Any, ...]:
+    """Status, headers by name, and what stays of the body when ids, times and secrets are left out."""
+    text = re.sub(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", "ID", response.text)
+    text = re.sub(r"\d{4}-\d\d-\d\dT[0-9:.]+(Z|[+]00:00)?", "TIME", text)
+    if response.status_code < 400 and text.startswith("{"):
+        text = str(sorted(response.json()))
+    return response.status_code, sorted(response.headers), text
