@@ -144,8 +144,10 @@ def create(settings: Settings | None = None) -> Product:
 
 
 def _turnstile(settings: Settings) -> Turnstile:
-    places, burst, patience = settings.requests_at_once, settings.burst_seconds, settings.patience_seconds
-    return Turnstile(places, burst, patience, first=(PREFIX,))
+    places = settings.requests_at_once
+    if places is None:
+        places = 3 if settings.database_url.startswith("sqlite") else 8
+    return Turnstile(places, settings.burst_seconds, settings.patience_seconds, first=(PREFIX,))
 
 
 def _listed(text: str) -> list[str]:

@@ -213,12 +213,13 @@ class Settings(BaseSettings):
         "X-Forwarded-Proto are believed.",
     )
     most_body_bytes: int = Field(16 * 1024 * 1024, ge=1024, description="Bytes that a request's body may have.")
-    requests_at_once: int = Field(
-        8,
+    requests_at_once: int | None = Field(
+        None,
         ge=0,
-        description="Requests that a process works on at a time; more wait in line. 0: as many as come. Health, "
-        "metrics, assets and prompts from memory need no place, other served prompts go first, streams leave theirs "
-        "when they begin.",
+        description="Requests that a process works on at a time; more wait in line. 0: as many as come. Unset: 3 on "
+        "SQLite, where working is computing, 8 on PostgreSQL, where half of it is waiting. Health, metrics, assets and "
+        "prompts from memory need no place, other served prompts go first, streams leave theirs when they begin, and "
+        "who waits for SQLite's writer has none meanwhile.",
     )
     burst_seconds: float = Field(
         1.0, gt=0, description="Seconds that a request may wait in line, as long as the line moves."

@@ -9,12 +9,42 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Protocol
 
 from autoforge.errors import Overloaded
 from autoforge.settings import DatabaseSettings
 from autoforge.telemetry import families, metrics
+
+
+class Place(Protocol):
+    """Where only some may work at once, such as the requests of a server."""
+
+    def step_out(self) -> bool:
+        """Somebody else may have the place meanwhile; False when there is none to give."""
+        ...
+
+    def step_in(self) -> None: ...
+
+
+place: ContextVar[Place | None] = ContextVar("place", default=None)
+"""The place of whoever works here."""
+
+
+@contextmanager
+def no_place_meanwhile() -> Iterator[None]:
+    """Who waits for the disk or for others needs no processor: the place goes to somebody who does."""
+    mine = place.get()
+    if mine is None or not mine.step_out():
+        yield
+        return
+    try:
+        yield
+    finally:
+        mine.step_in()
 
 
 @dataclass(slots=True, eq=False)

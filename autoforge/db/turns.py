@@ -25,6 +25,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from autoforge.db.admission import no_place_meanwhile
 from autoforge.db.hop import ConnectionThread
 from autoforge.errors import Overloaded
 
@@ -76,8 +77,9 @@ class Turns:
         coming = self._coming or self._wait_in_thread()
         self._wanted = True
         try:
-            async with asyncio.timeout_at(give_up):
-                await asyncio.shield(coming)
+            with no_place_meanwhile():
+                async with asyncio.timeout_at(give_up):
+                    await asyncio.shield(coming)
         except BaseException as error:
             self._wanted = False
             if coming.done():

@@ -19,11 +19,12 @@ import asyncio
 import logging
 import random
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from autoforge.db.admission import Line
+from autoforge.db.admission import Line, no_place_meanwhile
 from autoforge.db.connection import SQLITE_BUSY, SQLiteConnection, dbapi, result_code
 from autoforge.db.sessions import WriteSession
 from autoforge.db.turns import Turns
@@ -32,6 +33,9 @@ from autoforge.settings import DatabaseSettings
 from autoforge.telemetry import families, metrics
 
 log = logging.getLogger(__name__)
+
+_FEW = 32
+"""So many may wait for their turn and hold no place elsewhere; where more wait, fewer shall come."""
 
 
 @dataclass(slots=True, eq=False)
@@ -91,7 +95,8 @@ class Writer:
         """Wait for the turn and begin. ``Overloaded`` when that takes too long, or too many wait already."""
         give_up = asyncio.get_running_loop().time() + self._settings.write_timeout
         if self._taken:
-            await self._line.wait(self._pass_turn, alone=bulk)
+            with no_place_meanwhile() if len(self._line) < _FEW else nullcontext():
+                await self._line.wait(self._pass_turn, alone=bulk)
         else:
             self._line.check_open()
             self._taken = True
@@ -123,7 +128,8 @@ class Writer:
         block.committed = asyncio.get_running_loop().create_future()
         self._batch.append(block)
         self._pass_turn(flush=block.alone)
-        await block.committed
+        with no_place_meanwhile():
+            await block.committed
 
     async def abandon(self, block: Block) -> None:
         """The block failed: undo it, and it alone. Waits for nothing unless a statement of it still runs."""

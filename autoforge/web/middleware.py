@@ -16,6 +16,7 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from autoforge.db import admission
 from autoforge.db.trace import count_statements
 from autoforge.errors import Overloaded
 from autoforge.web import arrivals, compression, problems, watching
@@ -81,6 +82,7 @@ class Edge:
             exchange.place = place = await self._turnstile.enter(scope)
             if place is not None and scope["method"] not in arrivals.SAFE:
                 receive = place.outside(receive)
+                admission.place.set(place)
             bounded = arrivals.bounded(receive, self._most, keyed)
             await watching.call(self._app, scope, headers, bounded, exchange.send)
         except Overloaded as error:

@@ -7,7 +7,7 @@ that, and who would have to is answered 503 at once, with ``Retry-After``, befor
 are let in are answered in time, and when fewer come, everything is as before within a second. (The idea is that of
 CoDel, RFC 8289: a queue that drains is useful, one that stands only delays.)
 
-Requests that wait for their sender, and answers that last, have no place while they do.
+Requests that wait for their sender or for SQLite's writer, and answers that last, have no place while they do.
 """
 
 from __future__ import annotations
@@ -155,6 +155,17 @@ class Place:
             self._has = False
             self._turnstile.leave()
 
+    def step_out(self) -> bool:
+        """Gives the place away for a while; False when it is given up already."""
+        if had := self._has:
+            self.leave()
+        return had
+
+    def step_in(self) -> None:
+        """Goes on, after :meth:`step_out`."""
+        self._turnstile.back()
+        self._has = True
+
     def outside(self, receive: Receive) -> Receive:
         """The same messages; while the sender keeps one waiting, somebody else has the place."""
 
@@ -166,7 +177,6 @@ class Place:
             finally:
                 timer.cancel()
                 if had and not self._has:
-                    self._turnstile.back()
-                    self._has = True
+                    self.step_in()
 
         return read

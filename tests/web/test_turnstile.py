@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from autoforge.db import Database
+from autoforge.db.admission import Line
 from autoforge.errors import Overloaded
 from autoforge.web.turnstile import Place, Turnstile
+from tests.web.site import opened, settings
 from tests.web.test_middleware import client_of, must_be_problem
 
 pytestmark = pytest.mark.anyio
@@ -188,3 +192,53 @@ async def test_an_answer_that_lasts_gives_its_place_back() -> None:
     async with client_of(streaming, turnstile=turnstile) as client:
         await client.get("/")
     assert (seen, turnstile.inside) == ([0], 0)
+
+
+async def test_who_steps_out_lets_somebody_in_and_goes_on_without_waiting() -> None:
+    turnstile, _ = made()
+    writer = await turnstile.enter(PAGE)
+    assert writer is not None
+    second = await entering(turnstile)
+    assert writer.step_out()
+    other = await second
+    assert other is not None
+    writer.step_in()
+    assert turnstile.inside == 2
+    writer.leave()
+    assert not writer.step_out()  # there is nothing left to give
+    other.leave()
+    assert turnstile.inside == 0
+
+
+async def test_reads_are_answered_while_writes_wait_for_the_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"content": {"messages": [{"role": "user", "content": "Hello"}]}}
+    begun, enough, come = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    wait = Line.wait
+
+    async def seen(line: Line, *args: Any, **given: Any) -> None:
+        if len(line) == 2:
+            come.set()
+        await wait(line, *args, **given)
+
+    async def keep_the_writer(database: Database) -> None:
+        async with database.write():
+            begun.set()
+            await enough.wait()
+
+    async with opened(settings(tmp_path, requests_at_once=1)) as site:
+        keeping = asyncio.ensure_future(keep_the_writer(site.database))
+        await begun.wait()
+        monkeypatch.setattr(Line, "wait", seen)
+        writes = [site.client.post("/api/v1/prompts", json={"name": name, **body}) for name in ("one", "two", "three")]
+        waiting = [asyncio.ensure_future(write) for write in writes]
+        try:
+            async with asyncio.timeout(10):
+                await come.wait()  # all of them, though there is one place
+                assert (await site.client.get("/api/v1/prompts")).status_code == 200
+            assert not any(write.done() for write in waiting)
+        finally:
+            enough.set()
+            await keeping
+        assert [(await answer).status_code for answer in waiting] == [201, 201, 201]
