@@ -16,13 +16,13 @@ def items(rows: Sequence[Row[Any]], names: tuple[str, ...]) -> list[dict[str, An
     """Each row's columns of these names, in this order. KeyError for a column that they do not have."""
     if not rows:
         return []
-    values_of = _reader(rows[0]._fields, names)
+    values_of = reader(rows[0]._fields, names)
     return [dict(zip(names, values_of(row), strict=True)) for row in rows]
 
 
 @lru_cache(512)
-def _reader(columns: tuple[str, ...], names: tuple[str, ...]) -> Values:
-    """Reads by place, which is several times as fast as by name."""
+def reader(columns: tuple[str, ...], names: tuple[str, ...]) -> Values:
+    """Takes a row with ``columns`` and returns the values of ``names``: by place, several times as fast as by name."""
     at = {column: place for place, column in enumerate(columns)}
     places = [at[name] for name in names]
     first = places[0] if places else 0

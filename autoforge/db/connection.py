@@ -41,7 +41,7 @@ __all__ = ["SQLITE_BUSY", "Limits", "Opening", "SQLiteConnection", "StatementCan
 
 SQLITE_BUSY, SQLITE_INTERRUPT = 5, 9
 FOREVER = float("inf")
-_INSTRUCTIONS_BETWEEN_CHECKS = 1000  # of SQLite's virtual machine; some ten microseconds
+_INSTRUCTIONS_BETWEEN_CHECKS = 10_000  # of SQLite's virtual machine; some hundred microseconds
 _INTERRUPT_AGAIN = 0.02  # seconds; an interrupt that arrives between two steps is lost, so it is repeated
 
 

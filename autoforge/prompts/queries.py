@@ -18,7 +18,7 @@ from sqlalchemy.orm import aliased
 
 from autoforge.db import ReadSession, named, search
 from autoforge.db import models as m
-from autoforge.db.columns import items
+from autoforge.db.columns import items, reader
 from autoforge.db.keyset import KeysetQuery
 from autoforge.errors import BadInput, NotFound
 
@@ -152,37 +152,38 @@ def _joined(statement: Select[Any], fields: tuple[str, ...]) -> Select[Any]:
 
 def _items(rows: Sequence[Any], fields: tuple[str, ...]) -> list[dict[str, Any]]:
     """What is shown of each row: most of it as it is read, the rest made of it."""
-    made = tuple((name, _MADE[name]) for name in fields if name in _MADE)
     listed = items(rows, tuple(name for name in fields if name not in _MADE))
-    for row, item in zip(rows, listed, strict=True):
-        for name, make in made:
-            item[name] = make(row)
+    for name in fields:
+        if rows and name in _MADE:
+            columns, make = _MADE[name]
+            values_of = reader(rows[0]._fields, columns)
+            for row, item in zip(rows, listed, strict=True):
+                item[name] = make(*values_of(row))
     return listed
 
 
-def _tags_of(row: Any) -> list[str]:
-    return [] if row.tags == "[]" else list(json.loads(row.tags))
+def _tags_of(tags: str) -> list[str]:
+    return [] if tags == "[]" else list(json.loads(tags))
 
 
-def _latest_of(row: Any) -> dict[str, Any] | None:
-    if row.evaluation_id is None:
+def _latest_of(evaluation_id: UUID | None, score: float | None, cases: int, model: str) -> dict[str, Any] | None:
+    if evaluation_id is None:
         return None
-    return {
-        "evaluation_id": row.evaluation_id,
-        "score": row.latest_score,
-        "cases": row.latest_cases,
-        "model": row.latest_model,
-    }
+    return {"evaluation_id": evaluation_id, "score": score, "cases": cases, "model": model}
 
 
-def _labels_of(row: Any) -> list[dict[str, Any]]:
-    if not row.labels:
+def _labels_of(labels: str | None) -> list[dict[str, Any]]:
+    if not labels:
         return []
-    pairs = sorted([part.rpartition("=") for part in row.labels.split(",")])
+    pairs = sorted([part.rpartition("=") for part in labels.split(",")])
     return [{"name": name, "number": int(number)} for name, _, number in pairs]
 
 
-_MADE: Mapping[str, Callable[[Any], Any]] = {"tags": _tags_of, "labels": _labels_of, "latest": _latest_of}
+_MADE: Mapping[str, tuple[tuple[str, ...], Callable[..., Any]]] = {
+    "tags": (("tags",), _tags_of),
+    "labels": (("labels",), _labels_of),
+    "latest": (("evaluation_id", "latest_score", "latest_cases", "latest_model"), _latest_of),
+}
 
 
 _ONE = named(
