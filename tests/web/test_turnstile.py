@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,25 @@ async def test_a_line_that_moves_turns_nobody_away_however_long_it_is_there() ->
     inside.leave()
     assert await waiting is not None
     assert turnstile.turned_away == 0
+
+
+@pytest.mark.parametrize(("newcomers", "refused"), [(0, 0), (2, 5)])
+async def test_a_line_that_grows_is_cut_before_a_burst_is_over(newcomers: int, refused: int) -> None:
+    turnstile, clock = made()
+    place = await turnstile.enter(PAGE)
+    line = deque([await entering(turnstile) for _ in range(3)])
+    clock.now += 0.05  # whoever comes next has waited too long
+    for _ in range(2):
+        assert place is not None
+        place.leave()
+        place = await line.popleft()
+        line += [await entering(turnstile) for _ in range(newcomers)]
+        clock.now += 0.05  # together a fifth of a burst, since somebody was let in at once
+    turnstile.call()
+    assert turnstile.turned_away == refused
+    for one in line:
+        one.cancel()
+    await asyncio.gather(*line, return_exceptions=True)
 
 
 async def test_nobody_keeps_a_place_by_going_away() -> None:
