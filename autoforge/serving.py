@@ -80,6 +80,7 @@ def _keep_what_stays() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(20_000, 20, 20)
 
 
@@ -129,4 +130,6 @@ def serve(place: int, listening: int, channel: int) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()  # until all is there: nearly everything that starting makes, stays
+    sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would load it, for colours that no worker prints
     serve(**json.loads(sys.argv[1]))
