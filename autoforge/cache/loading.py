@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 5.0
 """Seconds to wait for another process that computes; then one computes for oneself."""
+_LATELY = 0.5
+"""Seconds within which it does not matter which value was used last."""
 _POLL = (0.002, 0.025)
 _MOST_TIMERS = 256
 
@@ -107,8 +109,10 @@ class Cache:
                 self.counts[kind].stale += 1
             elif self._link is None or entry.certain > now or self._link.trusted_until > now:
                 self.counts[kind].hits += 1
-                del entries[key]
-                entries[key] = entry
+                if entry.used + _LATELY < now:
+                    del entries[key]
+                    entries[key] = entry
+                    entry.used = now
                 entry.asked = True
                 return entry.value
         return ABSENT

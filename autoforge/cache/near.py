@@ -18,7 +18,8 @@ _LOOKED_AT = 200
 class Entry:
     """A value with what it depends on. ``expires`` and ``certain`` are moments of ``time.monotonic``.
 
-    Until ``certain`` it may be used although Redis is silent. ``asked`` says whether anybody did use it.
+    Until ``certain`` it may be used although Redis is silent. ``asked`` says whether anybody did use it, ``used`` when
+    it was last put behind all others.
     """
 
     value: Any
@@ -27,13 +28,14 @@ class Entry:
     certain: float
     weight: int
     asked: bool = False
+    used: float = 0.0
 
 
 class Near:
     """``entries`` bounds the number of values, ``size`` their bytes in all.
 
     The dictionary is open to the reader, for whom a call would cost as much as the look-up: the last is the one that
-    was used last.
+    was used last, give or take half a second.
     """
 
     def __init__(self, entries: int, size: int) -> None:

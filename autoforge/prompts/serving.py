@@ -28,6 +28,7 @@ from autoforge.cache.near import ABSENT
 from autoforge.errors import BadInput
 from autoforge.prompts.names import Reference, parse_reference
 from autoforge.telemetry import levels, metrics
+from autoforge.telemetry.logs import request_answered
 from autoforge.web import arrivals, compression, conditional
 from autoforge.web.exchange import (
     SLOW_SECONDS,
@@ -48,7 +49,7 @@ MOST_READY = 8_192
 MOST_ENCODED = 8 * 1024 * 1024
 """Bytes of compressed bodies that are kept ready."""
 
-_LONGEST = 1_000
+_LONGEST, _MOST_NAMES = 1_000, 100
 _UNUSUAL = frozenset(
     b"cookie,content-length,transfer-encoding,expect,if-match,idempotency-key,range,upgrade,x-profile".split(b",")
 )
@@ -66,8 +67,9 @@ def response_of(tag: str, body: bytes) -> Response:
 
 @dataclass(slots=True)
 class _Caller:
-    """What follows from one value of the cache: who has a key, and that they may read prompts."""
+    """What follows from one value of the cache (``place`` is where): who has a key, and that they may read prompts."""
 
+    place: str
     value: Any
     actor: Actor
     limited_as: str
@@ -107,6 +109,7 @@ class Serving:
         self._cache: Cache | None = None
         self._gate: Gate | None = None
         self._callers: dict[bytes, _Caller] = {}
+        self._named: set[bytes | None] = set()  # what was a host name of ours so far
         self._shelves: dict[UUID, dict[bytes, _Ready]] = {}
         self._count = self._encoded = 0
         self.answered = 0
@@ -163,8 +166,14 @@ class Serving:
             and not scope["query_string"]
             and len(headers) == len(scope["headers"])  # none is there twice
             and _UNUSUAL.isdisjoint(headers)
-            and arrivals.is_for_us(headers.get(b"host", b"").decode("latin-1"), self._hosts)
+            and (headers.get(b"host") in self._named or self._is_for_us(headers.get(b"host", b"")))
         )
+
+    def _is_for_us(self, host: bytes) -> bool:
+        found = arrivals.is_for_us(host.decode("latin-1"), self._hosts)
+        if found and len(self._named) < _MOST_NAMES:
+            self._named.add(host)
+        return found
 
     def _caller(self, cache: Cache, gate: Gate, headers: Mapping[bytes, bytes]) -> _Caller | None:
         """Who asks, when the cache knows them and they may read prompts."""
@@ -172,23 +181,24 @@ class Serving:
         if given[:7].lower() != b"bearer " or not given.isascii():
             return None
         hashed = digest(gate.secret, given[7:].decode())
-        value = cache.hit(key_in_cache(hashed), Kind.ACCESS)
         known = self._callers.get(hashed)
+        place = key_in_cache(hashed) if known is None else known.place
+        value = cache.hit(place, Kind.ACCESS)
         if known is not None and known.value is value:
             return known
         if value is ABSENT or value is None:
             self._callers.pop(hashed, None)
             return None
-        return self._admitted(hashed, value)
+        return self._admitted(hashed, place, value)
 
-    def _admitted(self, hashed: bytes, value: Known) -> _Caller | None:
+    def _admitted(self, hashed: bytes, place: str, value: Known) -> _Caller | None:
         actor = value[0]
         if not actor.may(PERMISSION):
             return None
         if len(self._callers) >= MOST_READY:
             self._callers.clear()
         shelf = self._shelves.setdefault(actor.workspace_id, {})
-        made = self._callers[hashed] = _Caller(value, actor, limited_as("read", actor), shelf)
+        made = self._callers[hashed] = _Caller(place, value, actor, limited_as("read", actor), shelf)
         return made
 
     def _ready(self, cache: Cache, caller: _Caller, raw_path: bytes) -> _Ready | None:
@@ -272,9 +282,14 @@ class Serving:
         if self._proxies:
             arrivals.forwarded(scope, dict(scope["headers"]), self._proxies)
         client = scope.get("client")
-        about = {"method": scope["method"], "path": scope["path"], "status": status, "statements": 0}
-        about |= {"client": client[0] if client else "", "request_id": request_id}
-        log_request(spent > SLOW_SECONDS, spent, about)
+        peer = client[0] if client else ""
+        if spent > SLOW_SECONDS:
+            about = {"method": scope["method"], "path": scope["path"], "status": status, "statements": 0}
+            log_request(True, spent, about | {"client": peer, "request_id": request_id})
+        else:
+            request_answered(
+                scope["method"], scope["path"], status, spent, statements=0, client=peer, request_id=request_id
+            )
 
 
 def _unchanged(ready: _Ready) -> Headers:
