@@ -144,11 +144,11 @@ def _deleted(table: Any) -> Any:
 
 
 def _unindexed(dialect: str) -> Any:
-    key, true = ("rowid", "1") if dialect == "sqlite" else ("seq", "true")
-    removed = text(
-        f"DELETE FROM prompt_search WHERE {key} IN (SELECT seq FROM prompts"
-        f" WHERE workspace_id = :workspace_id AND is_sample = {true} AND deleted_at IS NULL)"
-    )
+    samples = "SELECT seq FROM prompts WHERE workspace_id = :workspace_id AND is_sample = {} AND deleted_at IS NULL"
+    if dialect == "sqlite":
+        removed = text(f"DELETE FROM prompt_search WHERE rowid IN ({samples.format(1)})")
+    else:  # an array is looked up by key; a sub-select may be joined, with all of the index
+        removed = text(f"DELETE FROM prompt_search WHERE seq = ANY (ARRAY({samples.format('true')}))")
     return named("samples.remove_from_search", removed)
 
 
