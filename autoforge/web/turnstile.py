@@ -2,8 +2,8 @@
 
 Every request that is let in makes all others slower, and one that waits for seconds is often asked again. So only some
 are worked on at once, and the others wait in line, first come, first served. A burst may wait for a second. When for
-that long everybody has waited longer than a moment (0.15 s as it is set), or for a fifth of it while the line grew, it
-is no burst: then nobody waits longer than that moment, and who would have to is answered 503 at once, with
+that long everybody has waited longer than a moment (0.15 s as it is set), or for a fifth of it while the line grew by
+half, it is no burst: then nobody waits longer than that moment, and who would have to is answered 503 at once, with
 ``Retry-After``, before any work was done for them. Those who are let in are answered in time, and when fewer come,
 everything is as before within a second. (The idea is that of CoDel, RFC 8289: a queue that drains is useful, one that
 stands only delays.)
@@ -60,6 +60,7 @@ class Turnstile:
         self._since = 0.0  # since then nobody was let in without a long wait
         self._until = 0.0  # nobody waits long until then
         self._looked = self._since, 0  # when the line was looked at whether it grows, and how long it was
+        self._called = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self.inside = 0
         self.turned_away = 0
@@ -131,13 +132,18 @@ class Turnstile:
         return self._patience if now < self._until else self._burst
 
     def _grows(self, now: float) -> bool:
-        """Whether the line is no shorter than it was a fifth of a burst ago, with long waits all that time."""
+        """Whether the line is half as long again as a fifth of a burst ago, with long waits all that time.
+
+        After a moment in which nothing happened at all (the machine stood still) everybody comes at once: that is
+        counted anew.
+        """
         since, length = self._looked
-        if since < self._since:  # somebody was let in without a long wait
-            self._looked = self._since, len(self._line)
+        stood_still, self._called = now - self._called > self._patience, now
+        if stood_still or since < self._since:  # or somebody was let in without a long wait
+            self._looked = now, len(self._line)
         elif now - since >= self._burst / 5:
             self._looked = now, len(self._line)
-            return now - self._since > self._patience and len(self._line) >= length
+            return now - self._since > self._patience and len(self._line) >= 1.5 * length
         return False
 
     def _refusal(self, now: float) -> Overloaded:

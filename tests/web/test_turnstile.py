@@ -102,23 +102,35 @@ async def test_a_line_that_moves_turns_nobody_away_however_long_it_is_there() ->
     assert turnstile.turned_away == 0
 
 
-@pytest.mark.parametrize(("newcomers", "refused"), [(0, 0), (2, 5)])
-async def test_a_line_that_grows_is_cut_before_a_burst_is_over(newcomers: int, refused: int) -> None:
-    turnstile, clock = made()
+async def let_some_in(turnstile: Turnstile, clock: Clock, newcomers: int, pause: float = 0.03) -> None:
+    """A fifth of a burst in which all have waited long, and ``newcomers`` come whenever somebody is let in."""
     place = await turnstile.enter(PAGE)
     line = deque([await entering(turnstile) for _ in range(3)])
-    clock.now += 0.05  # whoever comes next has waited too long
-    for _ in range(2):
+    clock.now += 0.05
+    for _ in range(6):
         assert place is not None
         place.leave()
+        if turnstile.turned_away:
+            break
         place = await line.popleft()
         line += [await entering(turnstile) for _ in range(newcomers)]
-        clock.now += 0.05  # together a fifth of a burst, since somebody was let in at once
-    turnstile.call()
-    assert turnstile.turned_away == refused
+        clock.now += pause
     for one in line:
         one.cancel()
     await asyncio.gather(*line, return_exceptions=True)
+
+
+@pytest.mark.parametrize(("newcomers", "is_cut"), [(1, False), (2, True)])
+async def test_a_line_that_grows_by_half_is_cut_before_a_burst_is_over(newcomers: int, is_cut: bool) -> None:
+    turnstile, clock = made()
+    await let_some_in(turnstile, clock, newcomers)
+    assert (turnstile.turned_away > 0) == is_cut
+
+
+async def test_who_comes_after_a_standstill_is_no_growing_line() -> None:
+    turnstile, clock = made()
+    await let_some_in(turnstile, clock, 2, pause=0.05)  # longer than a moment: nothing was called meanwhile
+    assert turnstile.turned_away == 0
 
 
 async def test_nobody_keeps_a_place_by_going_away() -> None:
