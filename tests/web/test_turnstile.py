@@ -121,7 +121,7 @@ async def let_some_in(turnstile: Turnstile, clock: Clock, newcomers: int, pause:
 
 
 @pytest.mark.parametrize(("newcomers", "is_cut"), [(1, False), (2, True)])
-async def test_a_line_that_grows_by_half_is_cut_before_a_burst_is_over(newcomers: int, is_cut: bool) -> None:
+async def test_a_line_that_grows_is_cut_before_a_burst_is_over(newcomers: int, is_cut: bool) -> None:
     turnstile, clock = made()
     await let_some_in(turnstile, clock, newcomers)
     assert (turnstile.turned_away > 0) == is_cut
