@@ -15,8 +15,7 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Insert, bindparam, delete, func, insert, literal_column, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import bindparam, delete, func, insert, literal_column, select, update
 
 from autoforge.access import Actor, audit
 from autoforge.db import WriteSession, bulk, clock, named
@@ -110,17 +109,6 @@ _SCORE_OF = named(
     .group_by(m.Evaluation.prompt_id, m.Evaluation.workspace_id),
     bounded=True,
 )
-
-
-def _storing(insert: Any) -> Insert:
-    """Replaces the row that is there."""
-    statement: postgresql.Insert = insert(m.PromptScore)
-    figures = {name: statement.excluded[name] for name in ("evaluations", "average")}
-    stored = statement.on_conflict_do_update(index_elements=["prompt_id"], set_=figures)
-    return named("evaluations.store_score", stored)
-
-
-_STORE_SCORE = {"sqlite": _storing(sqlite.insert), "postgresql": _storing(postgresql.insert)}
 
 
 def touched(
@@ -329,4 +317,5 @@ async def recount(session: WriteSession, prompt_id: UUID) -> None:
     if row is None:
         await session.execute(_FORGET_SCORE, {"of_prompt": prompt_id})
     else:
-        await session.execute(_STORE_SCORE[session.dialect], {"prompt_id": prompt_id, **row._mapping})
+        figures = {"prompt_id": prompt_id, **row._mapping}
+        await bulk.upsert_many(session, m.PromptScore, [figures], conflict=("prompt_id",))

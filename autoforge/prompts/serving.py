@@ -28,7 +28,6 @@ from autoforge.cache.near import ABSENT
 from autoforge.errors import BadInput
 from autoforge.prompts.names import Reference, parse_reference
 from autoforge.telemetry import levels, metrics
-from autoforge.telemetry.logs import request_answered
 from autoforge.web import arrivals, compression, conditional
 from autoforge.web.exchange import (
     SLOW_SECONDS,
@@ -49,7 +48,7 @@ MOST_READY = 8_192
 MOST_ENCODED = 8 * 1024 * 1024
 """Bytes of compressed bodies that are kept ready."""
 
-_LONGEST, _MOST_NAMES = 1_000, 100
+_LONGEST = 1_000
 _UNUSUAL = frozenset(
     b"cookie,content-length,transfer-encoding,expect,if-match,idempotency-key,range,upgrade,x-profile".split(b",")
 )
@@ -109,7 +108,6 @@ class Serving:
         self._cache: Cache | None = None
         self._gate: Gate | None = None
         self._callers: dict[bytes, _Caller] = {}
-        self._named: set[bytes | None] = set()  # what was a host name of ours so far
         self._shelves: dict[UUID, dict[bytes, _Ready]] = {}
         self._count = self._encoded = 0
         self.answered = 0
@@ -166,14 +164,8 @@ class Serving:
             and not scope["query_string"]
             and len(headers) == len(scope["headers"])  # none is there twice
             and _UNUSUAL.isdisjoint(headers)
-            and (headers.get(b"host") in self._named or self._is_for_us(headers.get(b"host", b"")))
+            and arrivals.is_for_us(headers.get(b"host", b""), self._hosts)
         )
-
-    def _is_for_us(self, host: bytes) -> bool:
-        found = arrivals.is_for_us(host.decode("latin-1"), self._hosts)
-        if found and len(self._named) < _MOST_NAMES:
-            self._named.add(host)
-        return found
 
     def _caller(self, cache: Cache, gate: Gate, headers: Mapping[bytes, bytes]) -> _Caller | None:
         """Who asks, when the cache knows them and they may read prompts."""
@@ -282,14 +274,16 @@ class Serving:
         if self._proxies:
             arrivals.forwarded(scope, dict(scope["headers"]), self._proxies)
         client = scope.get("client")
-        peer = client[0] if client else ""
-        if spent > SLOW_SECONDS:
-            about = {"method": scope["method"], "path": scope["path"], "status": status, "statements": 0}
-            log_request(True, spent, about | {"client": peer, "request_id": request_id})
-        else:
-            request_answered(
-                scope["method"], scope["path"], status, spent, statements=0, client=peer, request_id=request_id
-            )
+        log_request(
+            spent > SLOW_SECONDS,
+            spent,
+            method=scope["method"],
+            path=scope["path"],
+            status=status,
+            statements=0,
+            client=client[0] if client else "",
+            request_id=request_id,
+        )
 
 
 def _unchanged(ready: _Ready) -> Headers:

@@ -6,7 +6,7 @@ A request that fails here is answered at once (:class:`Refused`), with the same 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -31,10 +31,11 @@ class Refused(HTTPException):
         self.kind, self.title = kind, title
 
 
-def check(scope: Scope, headers: Mapping[bytes, bytes], hosts: Collection[str], most_bytes: int) -> None:
+def check(scope: Scope, headers: Mapping[bytes, bytes], hosts: frozenset[str], most_bytes: int) -> None:
     """Raises Refused."""
-    host = headers.get(b"host", b"").decode("latin-1")
-    if not is_for_us(host, hosts):
+    named = headers.get(b"host", b"")
+    host = named.decode("latin-1")
+    if not is_for_us(named, hosts):
         raise Refused(421, "wrong-host", "This is not that server", f"The host {host[:200]!r} is not served here.")
     _check_address(scope.get("raw_path") or b"", scope.get("query_string") or b"")
     if scope["method"] not in SAFE:
@@ -44,17 +45,13 @@ def check(scope: Scope, headers: Mapping[bytes, bytes], hosts: Collection[str], 
         raise too_large(most_bytes)
 
 
-def is_for_us(host: str, hosts: Collection[str]) -> bool:
-    """Whether the ``Host`` header names one of ``hosts``, at whatever port."""
-    return _name_of(host) in hosts
-
-
 @lru_cache(maxsize=256)
-def _name_of(host: str) -> str | None:
+def is_for_us(host: bytes, hosts: frozenset[str]) -> bool:
+    """Whether the ``Host`` header names one of ``hosts``, at whatever port."""
     try:
-        return urlsplit(f"//{host}").hostname
+        return urlsplit(f"//{host.decode('latin-1')}").hostname in hosts
     except ValueError:
-        return None
+        return False
 
 
 def _check_address(path: bytes, query: bytes) -> None:

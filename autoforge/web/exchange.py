@@ -144,7 +144,7 @@ class Exchange:
             levels.request_finished(levels.kind_of(self._scope["path"], self._lasts), self.status, spent)
         slow = spent > SLOW_SECONDS and not self._streams  # which last as long as what they tell of
         if self._log_all or slow:
-            log_request(slow, spent, self._about())
+            log_request(slow, spent, **self._about())
         allowed = (getattr(self._scope.get("route"), "openapi_extra", None) or {}).get("x-query-budget")
         if allowed is not None and self.statements.count > allowed:
             count = self._of_the_route()
@@ -177,7 +177,7 @@ class Exchange:
         }
 
 
-def log_request(slow: bool, seconds: float, about: dict[str, Any]) -> None:
+def log_request(slow: bool, seconds: float, **about: Any) -> None:
     """The line of one request. ``about``: its method, path, status, statements, client and request_id."""
     if slow:
         log.warning("slow request", **about, milliseconds=round(seconds * 1_000, 1))

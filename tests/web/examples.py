@@ -50,6 +50,8 @@ BODIES: dict[str, Any] = {
     "tests": [{"vars": {"question": "1"}, "assert": [{"type": "equals", "value": "1"}]}],
 }
 """Values of properties by name that their schema does not tell well enough."""
+LAST = ("DELETE /api/v1/users/{user_id}", "DELETE /api/v1/me", "POST /api/v1/workspaces/{workspace_id}/leave")
+"""Places after which whoever asked is gone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from fastapi.routing import iter_route_contexts
 from autoforge.app import create
 from autoforge.web.calling import call_of
 from autoforge.web.directory import Directory
-from tests.web.examples import Asked, everything
+from tests.web.examples import LAST, Asked, everything
 from tests.web.site import Site, opened, settings
 
 LEFT = {
@@ -45,10 +45,6 @@ QUERIES = (
     "a=1&b=%00",
     "position=1&after=&outcome=%ff",
 )
-
-
-LAST = ("DELETE /api/v1/users/{user_id}", "DELETE /api/v1/me", "POST /api/v1/workspaces/{workspace_id}/leave")
-"""Whoever is asking would be gone."""
 
 
 def all_routes(app: Any) -> list[Any]:

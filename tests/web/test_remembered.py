@@ -13,7 +13,7 @@ from autoforge.cache import Kind
 from autoforge.db.trace import count_statements
 from autoforge.operations.samples import remove_samples
 from tests.access.people import browsing, person, sign_in
-from tests.web.examples import Asked, everything
+from tests.web.examples import LAST, Asked, everything
 from tests.web.site import Site, key, opened, settings
 
 LISTS = (
@@ -29,8 +29,6 @@ LISTS = (
     "/api/v1/users?deleted=true",
     "/api/v1/users?active=false&sort=name",
 )
-LAST = ("DELETE /api/v1/users/{user_id}", "DELETE /api/v1/me", "POST /api/v1/workspaces/{workspace_id}/leave")
-"""Whoever is asking would be gone."""
 
 
 @pytest.fixture
