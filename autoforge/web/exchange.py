@@ -177,12 +177,18 @@ class Exchange:
         }
 
 
-def log_request(slow: bool, seconds: float, **about: Any) -> None:
-    """The line of one request. ``about``: its method, path, status, statements, client and request_id."""
+def log_request(
+    slow: bool, seconds: float, *, method: str, path: str, status: int, statements: int, client: str, request_id: str
+) -> None:
+    """The line of one request."""
     if slow:
-        log.warning("slow request", **about, milliseconds=round(seconds * 1_000, 1))
+        about = {"method": method, "path": path, "status": status, "statements": statements}
+        about |= {"client": client, "request_id": request_id, "milliseconds": round(seconds * 1_000, 1)}
+        log.warning("slow request", **about)
     else:
-        logs.request_answered(seconds=seconds, **about)
+        logs.request_answered(
+            method, path, status, seconds, statements=statements, client=client, request_id=request_id
+        )
 
 
 def with_common_headers(headers: Headers, known: Mapping[bytes, bytes], status: int) -> Headers:
