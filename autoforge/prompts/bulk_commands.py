@@ -1,6 +1,6 @@
 """Many prompts at once, whole histories each, in bulk statements: what an import stores.
 
-The number of statements depends on the number of batches and not on what is in them; memory holds one batch. What a
+The number of statements depends on the number of batches and not on what is in them; memory holds three batches. What a
 record means for a prompt that exists is decided in :mod:`autoforge.prompts.bulk_rows`.
 """
 
@@ -12,6 +12,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, select, text, true
 from sqlalchemy.exc import IntegrityError
@@ -45,6 +46,11 @@ class Imported:
     def read(self) -> int:
         """All rows so far."""
         return self.created + self.extended + self.unchanged + self.failed
+
+    def count(self, changes: Changes) -> None:
+        self.created += len(changes.prompts)
+        self.extended += len(changes.extended)
+        self.unchanged += changes.unchanged
 
     def refuse(self, error: RowError) -> None:
         self.failed += 1
@@ -128,31 +134,26 @@ async def import_records(
 
     ``found`` is read in a thread, batch by batch; after each, ``progress`` is called with the report so far.
     """
-    report, batches = Imported(), _batches(iter(found))
-    counted = session.dialect == "sqlite"
-    if not counted:
+    report, changes = Imported(), Changes()
+    if session.dialect == "postgresql":
         await session.execute(_LATER)
-    async with aclosing(_ahead(batches)) as ahead:
+    async with aclosing(_ahead(_batches(iter(found)))) as ahead:
         async for batch in ahead:
             for row in batch:
                 if isinstance(row, RowError):
                     report.refuse(row)
-            await _store(session, actor, [row for row in batch if not isinstance(row, RowError)], report)
-            if not counted and report.created:
-                counted = await _count(session)
+            records = [row for row in batch if isinstance(row, Ready)]
+            changes = await _store(session, actor, records, changes.documents)
+            if session.dialect == "postgresql" and changes.prompts and not report.created:
+                await _count(session)
+            report.count(changes)
             progress(report)
+    await _index(session, changes.documents)
     session.touch(f"prompts:{actor.workspace_id.hex}", f"served:{actor.workspace_id.hex}")
     if report.created or report.extended:
         told = {"created": report.created, "extended": report.extended}
         audit.record(session, actor, "prompts_imported", "workspace", actor.workspace_id, told)
     return report
-
-
-async def _count(session: WriteSession) -> bool:
-    """Statistics for PostgreSQL's planner when it has none yet: without them each lookup would read everything."""
-    if (await session.scalar(_ROWS) or 0) < BATCH:
-        await session.execute(text("ANALYZE prompts, prompt_versions, prompt_heads"))
-    return True
 
 
 async def _ahead(batches: Iterator[list[Ready | RowError]]) -> AsyncGenerator[list[Ready | RowError], None]:
@@ -186,18 +187,30 @@ def _batches(found: Iterator[PromptRecord | RowError]) -> Iterator[list[Ready | 
         yield batch
 
 
-async def _store(session: WriteSession, actor: Actor, batch: list[Ready], report: Imported) -> None:
-    known = await _known(session, actor, [ready.record.name for ready in batch])
-    changes = await asyncio.to_thread(plan, actor, batch, known, clock.now())
+async def _store(
+    session: WriteSession, actor: Actor, records: list[Ready], documents: list[tuple[UUID, str]]
+) -> Changes:
+    """Stores all of ``records`` but their documents, and those of the batch before while it plans, in a thread."""
+    known = await _known(session, actor, [ready.record.name for ready in records])
+    planning = asyncio.ensure_future(asyncio.to_thread(plan, actor, records, known, clock.now()))
+    try:
+        await _index(session, documents)
+    finally:  # an error of indexing is the one that counts
+        await asyncio.wait((planning,))
+    changes = planning.result()
     try:
         await _write(session, changes)
     except IntegrityError as error:
         raise Conflict("Somebody made a prompt of the same name while the import ran. Run it again.") from error
-    report.created += len(changes.prompts)
-    report.extended += len(changes.extended)
-    report.unchanged += changes.unchanged
     for row in changes.extended:
         session.touch(f"prompt:{row['id'].hex}")
+    return changes
+
+
+async def _count(session: WriteSession) -> None:
+    """Statistics for PostgreSQL's planner when it has none yet: without them each lookup would read everything."""
+    if (await session.scalar(_ROWS) or 0) < BATCH:
+        await session.execute(text("ANALYZE prompts, prompt_versions, prompt_heads"))
 
 
 async def _known(session: ReadSession, actor: Actor, names: list[str]) -> dict[str, Stored]:
@@ -226,4 +239,7 @@ async def _write(session: WriteSession, changes: Changes) -> None:
     await update_many(session, m.PromptHead, changes.moved, key=("prompt_id", "kind", "name"))
     await insert_many(session, m.PromptHeadMove, changes.moves)
     await update_many(session, m.Prompt, changes.extended)
-    await search.put_many(session, "prompt_search", "prompts", changes.documents)
+
+
+async def _index(session: WriteSession, documents: list[tuple[UUID, str]]) -> None:
+    await search.put_many(session, "prompt_search", "prompts", documents)

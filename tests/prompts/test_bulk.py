@@ -152,6 +152,18 @@ async def test_records_of_one_name_follow_each_other(database: Database, owner: 
     assert len((await exported(database, owner))[0].versions) == 2
 
 
+@pytest.mark.parametrize("batch", [1, 2, 1000])
+async def test_each_is_found_by_its_newest_words_however_it_was_cut(
+    database: Database, owner: Actor, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_commands, "BATCH", batch)
+    await bring(database, owner, record("p", "früh"), record("q", '"quoted" \\ 東京'), record("p", "late"), record("r"))
+
+    assert await found(database, owner, "late") == ["p"]
+    assert await found(database, owner, "früh") == []
+    assert await found(database, owner, "quoted") == await found(database, owner, "東京") == ["q"]
+
+
 async def test_a_sample_that_is_extended_is_nobody_s_sample_any_more(database: Database, owner: Actor) -> None:
     async with database.write() as session:
         made = await commands.create(session, owner, Draft("p", from_text("one"), is_sample=True))
