@@ -131,6 +131,8 @@ def create(settings: Settings | None = None) -> Product:
         openapi_url=f"{API}/openapi.json",
         docs_url=None,  # the stock documentation pages load their scripts from another host
         redoc_url=None,
+        # Traces are an option of ours (telemetry.traces); the framework's own would be looked for in every request.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     for part in (problems, idempotency, openapi):
         part.install(made)

@@ -13,6 +13,7 @@ from autoforge.access.deps import Who
 from autoforge.cache import Kind, cache_key
 from autoforge.evaluations import queries
 from autoforge.evaluations.cases import Outcome
+from autoforge.evaluations.commands import COMPLETED
 from autoforge.evaluations.queries import OUTPUT_SHOWN, Filters, ResultsAsked
 from autoforge.evaluations.results import case_fields
 from autoforge.evaluations.routes import metrics_of
@@ -20,7 +21,7 @@ from autoforge.evaluations.side_by_side import SHOWN, SideBySide, side_by_side
 from autoforge.evaluations.stored_cases import OUTCOMES
 from autoforge.web.deps import App, Db
 from autoforge.web.forms import PageId, PageNumber
-from autoforge.web.html import page
+from autoforge.web.html import kept_part, page
 from autoforge.web.paging import After, Words, pager
 from autoforge.web.responses import budget
 
@@ -92,14 +93,23 @@ async def evaluation(
     asked = ResultsAsked(order, wanted, metric or None, _RESULT_COLUMNS, with_case=True)
     async with services.database.read() as session:
         run = dict((await queries.one(session, actor.workspace_id, evaluation_id))._mapping)
-        found = await queries.results(session, evaluation_id, asked, ROWS, after)
+
+    async def read() -> dict[str, Any]:
+        async with services.database.read() as session:
+            found = await queries.results(session, evaluation_id, asked, ROWS, after)
+        total = _total(run, wanted) if not metric else None
+        shown = pager(found.next, len(found.rows), total)
+        return {"run": run, "results": [_result(row) for row in found.rows], "pager": shown}
+
+    part, tags = "evaluations/cases.html", (f"evaluation:{evaluation_id.hex}",)
+    keep = run["status"] == COMPLETED and after is None and not metric
+    cases = await kept_part(request, services.cache, part, tags, read, keep=keep)
     others = await _of_suite(services, actor, run["suite_id"]) if run["suite_id"] is not None else []
     figures = await metrics_of(services, evaluation_id, run["cases"])
     context = {
         "run": {**run, "done": run["cases"], "latency_p95_ms": figures["latency_p95_ms"]},
         "metrics": figures["metrics"],
-        "results": [_result(row) for row in found.rows],
-        "pager": pager(found.next, len(found.rows), _total(run, wanted) if not metric else None),
+        "cases": cases,
         "others": _comparable(run, others),
     }
     return page(request, "evaluations/show.html", context)

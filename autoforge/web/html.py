@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+import zlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from fastapi import Request
+from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from autoforge.cache import Cache, Kind, cache_key
 from autoforge.web.links import Links
 from autoforge.web.rendering import Flash, Page, render
 
@@ -32,6 +35,31 @@ def page(request: Request, template: str, context: Mapping[str, Any], *, status:
     if flashes:
         response.delete_cookie(_FLASH)
     return response
+
+
+async def kept_part(
+    request: Request,
+    cache: Cache,
+    template: str,
+    tags: Sequence[str],
+    read: Callable[[], Awaitable[Mapping[str, Any]]],
+    *,
+    keep: bool = True,
+) -> Markup:
+    """The HTML of ``template``, a part of a page, about what ``read`` finds; kept until one of ``tags`` changes.
+
+    It depends on the address and on what is read: it is told neither who asks nor what they may do. What is kept is
+    packed, to a seventh of its size. Without ``keep`` it is made anew: for what is not seen again and again.
+    """
+
+    async def load() -> bytes:
+        links = Links(request.path_params["workspace"])
+        about = Page(request.url.path, request.query_params.multi_items(), links, user="", role="", may=_nothing)
+        return zlib.compress(render(template, about, await read()).encode(), 1)
+
+    key = cache_key("part", template, request.scope["path"], request.scope["query_string"])
+    packed = await (cache.get_or_load(key, Kind.LISTS, tags, load) if keep else load())
+    return Markup(zlib.decompress(packed).decode())
 
 
 def _who(request: Request) -> dict[str, Any]:

@@ -38,11 +38,12 @@ PURE_MACROS = {
     "components/icons.html": ("icon",),
     "components/badges.html": ("badge", "outcome", "status", "delta", "chip"),
     "components/charts.html": ("bar", "score"),
+    "evaluations/row.html": ("row",),
     "navigation.html": ("side",),
 }
 """Macros whose output depends on their (plain) arguments alone. A table calls them on every row, mostly with the same
 few values, so their output is remembered: this halves the time of a list."""
-_REMEMBERED = {"side": 256}
+_REMEMBERED = {"side": 256, "row": 512}
 """How many outputs, for those that are long."""
 
 

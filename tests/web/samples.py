@@ -5,7 +5,9 @@ The content is written for this purpose. Dictionaries and plain tuples stand in 
 
 from __future__ import annotations
 
-from autoforge.web.rendering import Flash, Page
+from markupsafe import Markup
+
+from autoforge.web.rendering import Flash, Page, render
 from tests.web.sample_differences import DIFF, DIFF_ROWS, MERGE
 from tests.web.sample_doctor import DOCTOR
 from tests.web.sample_jobs import JOBS
@@ -36,7 +38,7 @@ from tests.web.sample_prompts import (
 )
 from tests.web.sample_runs import COMPARE, EVALUATIONS, RESULTS, RUN, SUITE_CASES
 
-__all__ = ["NOISY_PAGE", "NOW", "PAGES", "page"]
+__all__ = ["NOISY_PAGE", "NOW", "PAGES", "filled", "page"]
 
 TEMPLATE_VALUES = {**EDIT_VALUES, "description": "", "category": "support", "public": True, "row_version": "3"}
 SUITE_VALUES = {"name": "x", "description": "", "tests": "- vars: {a: 1}", "row_version": "3"}
@@ -232,6 +234,18 @@ PAGES: dict[str, list[Context]] = {
         }
     ],
 }
+
+
+PARTS = {"evaluations/show.html": ("cases", "evaluations/cases.html")}
+"""Pages with a part that is filled in before: the variable that it is in, and its template."""
+
+
+def filled(template: str, about: Page, context: Context) -> str:
+    """The page, with its part if it has one."""
+    if template in PARTS:
+        name, part = PARTS[template]
+        context = {**context, name: Markup(render(part, about, context))}
+    return render(template, about, context)
 
 
 def page(template: str, query: tuple[tuple[str, str], ...] = ()) -> Page:

@@ -17,8 +17,8 @@ import pytest
 from markupsafe import Markup
 
 from autoforge.db import clock
-from autoforge.web.rendering import STATIC, Page, environment, render, static
-from tests.web.samples import NOISY_PAGE, NOW, PAGES, page
+from autoforge.web.rendering import STATIC, Page, environment, static
+from tests.web.samples import NOISY_PAGE, NOW, PAGES, filled, page
 
 CASES = [(name, i) for name, contexts in PAGES.items() for i in range(len(contexts))]
 EVERY_PAGE = pytest.mark.parametrize(("name", "i"), CASES, ids=[f"{name}-{i}" for name, i in CASES])
@@ -30,7 +30,7 @@ VOID_OF_TEXT = {"input", "select", "textarea"}
 @cache
 def html(name: str, i: int, noisy: bool = False) -> str:
     with clock.running_on(lambda: NOW):
-        return render(name, NOISY_PAGE if noisy else page(name), PAGES[name][i])
+        return filled(name, NOISY_PAGE if noisy else page(name), PAGES[name][i])
 
 
 @cache
@@ -180,7 +180,7 @@ def test_markup_in_data_is_only_text(name: str, i: int) -> None:
     evil = Page(
         query=((EVIL, EVIL), ("q", EVIL), ("sort", EVIL), ("metric", EVIL)), user=EVIL, notices=(EVIL,), csrf_token=EVIL
     )
-    text = render(name, evil, _poisoned(PAGES[name][i]))
+    text = filled(name, evil, _poisoned(PAGES[name][i]))
     assert "<evil" not in text
     root = html5lib.HTMLParser(namespaceHTMLElements=False).parse(text)
     assert root.find(".//evil") is None
