@@ -71,6 +71,12 @@ class DatabaseSettings(BaseSettings):
     mmap_mb: int = Field(
         0, ge=0, description="SQLite: megabytes of the file to map into memory; 0 where several processes write."
     )
+    warm_mb: int = Field(
+        512,
+        ge=0,
+        description="SQLite: a file of up to so many megabytes is kept in the system's memory, by reading it through "
+        "every few seconds; 0: never.",
+    )
     inline_deadline: float = Field(
         0.02, gt=0, description="SQLite: seconds a bounded statement may hold the event loop."
     )

@@ -2,7 +2,7 @@
 
 It imports nothing but a little of the standard library, so it stays small for as long as the service lives. It opens
 no database and answers no request: it holds the listening sockets, one per place, so that connections that nobody has
-accepted yet outlive the worker that would have.
+accepted yet outlive the worker that would have; and keeps SQLite's file in memory (:mod:`autoforge.warmth`).
 
 * SIGHUP replaces the workers, one place after the other: a new one starts, and when it is ready the old one hands
   over. A new one that does not become ready changes nothing; the old ones go on.
@@ -22,9 +22,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any
+
+from autoforge.warmth import keep_warm
 
 _RECENT = 5.0
 """Seconds: a worker that lived no longer is not replaced at once."""
@@ -38,7 +41,8 @@ class Plan:
 
     ``sockets`` are open listening sockets, one per worker. ``drain`` is how many seconds an old worker goes on
     answering before it is ended, ``delay`` how many all do before the service ends, ``patience`` how many a worker has
-    to end before it is killed. With ``alone`` no new worker starts before the old one has ended.
+    to end before it is killed. With ``alone`` no new worker starts before the old one has ended. Of the files ``warm``
+    those of up to ``warm_bytes`` are kept in memory.
     """
 
     sockets: list[int]
@@ -46,6 +50,8 @@ class Plan:
     delay: float
     patience: float
     alone: bool
+    warm: list[str] = field(default_factory=list)
+    warm_bytes: int = 0
     command: list[str] = field(default_factory=lambda: [sys.executable, "-P", "-m", "autoforge.serving"])
 
 
@@ -100,6 +106,8 @@ class Supervisor:
         self._selector.register(woken, selectors.EVENT_READ)
         for place in range(len(self._plan.sockets)):
             self._start(place)
+        if self._plan.warm:
+            threading.Thread(target=keep_warm, args=(self._plan.warm, self._plan.warm_bytes), daemon=True).start()
         while self._workers or (self._due and not self._stopping):
             heard = self._selector.select(0 if self._asked else self._pause())
             for key, _ in heard:

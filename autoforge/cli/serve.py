@@ -135,6 +135,15 @@ def _prepare(settings: Settings, address: str) -> str:
     return asyncio.run(once())
 
 
+def files_of(settings: Settings) -> list[str]:
+    """The embedded database and its log."""
+    from autoforge.db.engines import parse_url
+
+    url = parse_url(settings.database_url)
+    file = str(url.database) if url.get_backend_name() == "sqlite" else ""
+    return [os.path.abspath(file), os.path.abspath(f"{file}-wal")] if file else []
+
+
 def _become_supervisor(settings: Settings, sockets: Sequence[socket.socket], *, alone: bool) -> NoReturn:
     os.environ.update(settings.as_environment())  # the worker processes read their settings from here
     plan = {
@@ -143,6 +152,8 @@ def _become_supervisor(settings: Settings, sockets: Sequence[socket.socket], *, 
         "delay": settings.shutdown_delay_seconds,
         "patience": settings.stop_seconds,
         "alone": alone,
+        "warm": files_of(settings) if settings.database.warm_mb else [],
+        "warm_bytes": settings.database.warm_mb * 1024 * 1024,
     }
     for one in sockets:
         one.set_inheritable(True)
