@@ -49,7 +49,7 @@ async def kept_part(
     """The HTML of ``template``, a part of a page, about what ``read`` finds; kept until one of ``tags`` changes.
 
     It depends on the address and on what is read: it is told neither who asks nor what they may do. What is kept is
-    packed, to a seventh of its size. Without ``keep`` it is made anew: for what is not seen again and again.
+    packed: tables repeat themselves. Without ``keep`` it is made anew: for what is not seen again and again.
     """
 
     async def load() -> bytes:
