@@ -2,8 +2,8 @@
 
 Every request that is let in makes all others slower, and one that waits for seconds is often asked again. So only some
 are worked on at once, and the others wait in line, first come, first served. A burst may wait for a second. When for
-that long everybody has waited longer than a moment (0.15 s as it is set), or for a fifth of it while the line grew, it
-is no burst: then nobody waits longer than that moment, and who would have to is answered 503 at once, with
+that long everybody has waited longer than a moment (0.15 s as it is set), or for a fifth of it while a long line grew,
+it is no burst: then nobody waits longer than that moment, and who would have to is answered 503 at once, with
 ``Retry-After``, before any work was done for them. Those who are let in are answered in time, and when fewer come,
 everything is as before within a second. (The idea is that of CoDel, RFC 8289: a queue that drains is useful, one that
 stands only delays.)
@@ -31,8 +31,8 @@ _MANY = 8
 """Times the places: that many requests of those that go first may be worked on at once."""
 _MOMENT = 0.05
 """Seconds that a sender may take for the next part of a body before the place is somebody else's."""
-_GROWN = 1.1
-"""Times its length: less may be chance."""
+_GROWN, _SHORT = 1.1, 64
+"""Times its length: less may be chance. A shorter line is that of a slow moment, and not of too many who come."""
 
 
 @dataclass(slots=True, eq=False)
@@ -145,7 +145,7 @@ class Turnstile:
             self._looked = now, len(self._line)
         elif now - since >= self._burst / 5:
             self._looked = now, len(self._line)
-            return now - self._since > self._patience and len(self._line) >= _GROWN * length
+            return now - self._since > self._patience and len(self._line) >= max(_GROWN * length, _SHORT)
         return False
 
     def _refusal(self, now: float) -> Overloaded:

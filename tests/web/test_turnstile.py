@@ -102,10 +102,10 @@ async def test_a_line_that_moves_turns_nobody_away_however_long_it_is_there() ->
     assert turnstile.turned_away == 0
 
 
-async def let_some_in(turnstile: Turnstile, clock: Clock, newcomers: int, pause: float = 0.03) -> None:
+async def let_some_in(turnstile: Turnstile, clock: Clock, waiting: int, newcomers: int, pause: float = 0.03) -> None:
     """A fifth of a burst in which all have waited long, and ``newcomers`` come whenever somebody is let in."""
     place = await turnstile.enter(PAGE)
-    line = deque([await entering(turnstile) for _ in range(3)])
+    line = deque([await entering(turnstile) for _ in range(waiting)])
     clock.now += 0.05
     for _ in range(6):
         assert place is not None
@@ -120,16 +120,16 @@ async def let_some_in(turnstile: Turnstile, clock: Clock, newcomers: int, pause:
     await asyncio.gather(*line, return_exceptions=True)
 
 
-@pytest.mark.parametrize(("newcomers", "is_cut"), [(1, False), (2, True)])
-async def test_a_line_that_grows_is_cut_before_a_burst_is_over(newcomers: int, is_cut: bool) -> None:
+@pytest.mark.parametrize(("waiting", "newcomers", "is_cut"), [(64, 1, False), (64, 3, True), (29, 3, False)])
+async def test_a_long_line_that_grows_is_cut_before_a_burst_is_over(waiting: int, newcomers: int, is_cut: bool) -> None:
     turnstile, clock = made()
-    await let_some_in(turnstile, clock, newcomers)
+    await let_some_in(turnstile, clock, waiting, newcomers)
     assert (turnstile.turned_away > 0) == is_cut
 
 
 async def test_who_comes_after_a_standstill_is_no_growing_line() -> None:
     turnstile, clock = made()
-    await let_some_in(turnstile, clock, 2, pause=0.05)  # longer than a moment: nothing was called meanwhile
+    await let_some_in(turnstile, clock, 64, 3, pause=0.05)  # longer than a moment: nothing was called meanwhile
     assert turnstile.turned_away == 0
 
 
