@@ -137,11 +137,13 @@ def _prepare(settings: Settings, address: str) -> str:
 
 def files_of(settings: Settings) -> list[str]:
     """The embedded database and its log."""
-    from autoforge.db.engines import parse_url
+    from autoforge.db.engines import file_of, log_of, parse_url
 
     url = parse_url(settings.database_url)
-    file = str(url.database) if url.get_backend_name() == "sqlite" else ""
-    return [os.path.abspath(file), os.path.abspath(f"{file}-wal")] if file else []
+    if url.get_backend_name() != "sqlite":
+        return []
+    file = file_of(url)
+    return [os.fspath(file), os.fspath(log_of(file))]
 
 
 def _become_supervisor(settings: Settings, sockets: Sequence[socket.socket], *, alone: bool) -> NoReturn:

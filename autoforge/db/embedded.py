@@ -13,7 +13,7 @@ from sqlalchemy.util.concurrency import greenlet_spawn
 from autoforge.db.admission import Gate, connection_line
 from autoforge.db.connection import SQLiteConnection, StatementCancelled, dbapi
 from autoforge.db.doors import Database, ReadDoor, WriteDoor
-from autoforge.db.engines import sqlite_engine, version_warnings
+from autoforge.db.engines import file_of, sqlite_engine, version_warnings
 from autoforge.db.sessions import ReadSession, WriteSession
 from autoforge.db.turns import open_turns
 from autoforge.db.writer import Block, Writer
@@ -51,7 +51,7 @@ class EmbeddedDatabase(Database):
 
     @classmethod
     async def start(cls, url: URL, settings: DatabaseSettings) -> EmbeddedDatabase:
-        path = Path.cwd() / (url.database or "")
+        path = file_of(url)
         writing = await _connect(sqlite_engine(path, settings, read_only=False))
         return cls(path, settings, Writer(*writing, settings, open_turns(path)), writing)
 

@@ -36,6 +36,16 @@ def parse_url(url: str) -> URL:
     return parsed
 
 
+def file_of(url: URL) -> Path:
+    """The SQLite file at ``url``, from the root; a relative one is meant from the working directory."""
+    return Path.cwd() / (url.database or "")
+
+
+def log_of(path: Path) -> Path:
+    """Where SQLite keeps what is written to the file at ``path``, until a checkpoint carries it over."""
+    return path.with_name(f"{path.name}-wal")
+
+
 READERS_SHARE = 1 / 3
 """Of the page cache: there are several readers, and what they read often the system has in memory as well."""
 

@@ -24,6 +24,7 @@ from autoforge.db import Database, ReadSession, named
 from autoforge.db import models as m
 from autoforge.db.connection import dbapi
 from autoforge.db.embedded import EmbeddedDatabase
+from autoforge.db.engines import log_of
 from autoforge.db.trace import Hook, Statement, add_hook
 from autoforge.errors import AutoforgeError
 from autoforge.operations.opening import Opened
@@ -261,5 +262,5 @@ async def _bytes_of(session: ReadSession, database: Database) -> float:
     if not isinstance(database, EmbeddedDatabase):
         size: Any = await session.scalar(_SIZE)
         return float(size or 0)
-    files = (database.path, database.path.with_name(database.path.name + "-wal"))
+    files = (database.path, log_of(database.path))
     return float(sum(file.stat().st_size for file in files if file.is_file()))

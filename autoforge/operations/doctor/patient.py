@@ -15,7 +15,7 @@ from autoforge.db import Database, ReadSession
 from autoforge.db.admission import Gate, Line
 from autoforge.db.doors import WriteDoor
 from autoforge.db.embedded import EmbeddedDatabase, Reader
-from autoforge.db.engines import parse_url, sqlite_engine
+from autoforge.db.engines import file_of, parse_url, sqlite_engine
 from autoforge.errors import DatabaseUnavailable
 from autoforge.operations.doctor.host import Host
 from autoforge.operations.doctor.traffic import Traffic
@@ -93,7 +93,7 @@ class Patient:
     @property
     def path(self) -> Path:
         """The SQLite file."""
-        return Path.cwd() / (self.url.database or "")
+        return file_of(self.url)
 
     @property
     def data(self) -> Path:
@@ -110,7 +110,7 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Database, URL]]:
     """The database for reading. DatabaseUnavailable when there is none; BadInput for a wrong address."""
     url = parse_url(settings.database_url)
     if url.get_backend_name() == "sqlite":
-        path = Path.cwd() / (url.database or "")
+        path = file_of(url)
         if not path.is_file():
             raise DatabaseUnavailable(f"There is no database at {path}.")
         database: Database = ReadOnlyFile(path, settings.database)

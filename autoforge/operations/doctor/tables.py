@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import func, select, text
 
 from autoforge.db import ReadSession, clock
+from autoforge.db.engines import log_of
 from autoforge.db.models import Base
 from autoforge.db.types import Id, to_microseconds
 from autoforge.operations.doctor.finding import Finding, Severity, examples
@@ -100,7 +101,7 @@ async def free_pages(patient: Patient) -> AsyncIterator[Finding]:
 async def log_file(patient: Patient) -> AsyncIterator[Finding]:
     if not patient.is_sqlite:
         return
-    log = patient.path.with_name(patient.path.name + "-wal")
+    log = log_of(patient.path)
     size = log.stat().st_size if log.exists() else 0
     if size > patient.limits.wal_bytes:
         yield Finding(

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
+from autoforge.db.engines import file_of
 from autoforge.operations.doctor import host
 from autoforge.operations.doctor.finding import Report
 from autoforge.operations.doctor.patient import Limits, Patient, opened
@@ -18,7 +19,7 @@ from autoforge.settings import Settings
 async def examine(settings: Settings, *, ignored: Collection[str] = (), seconds: float = 20.0) -> Report:
     """Everything that can be found out from here. DatabaseUnavailable when there is no database to examine."""
     async with opened(settings) as (database, url):
-        where = (Path.cwd() / (url.database or "")).parent if url.get_backend_name() == "sqlite" else settings.data
+        where = file_of(url).parent if url.get_backend_name() == "sqlite" else settings.data
         machine = await asyncio.to_thread(host.examined, settings.data, where if where.is_dir() else Path.cwd())
         traffic = await asyncio.to_thread(Traffic.read, settings.data)
         if traffic is not None:
