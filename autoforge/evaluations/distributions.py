@@ -121,10 +121,11 @@ def signed_sum_p(differences: Sequence[float]) -> float:
 def _common_unit(distances: Sequence[float]) -> float:
     """The coarsest step of which all ``distances`` are multiples (scores such as thirds share one), or a very fine one.
 
-    Euclid's algorithm with a tolerance, since 2/3 - 1/3 is not quite 1/3.
+    Euclid's algorithm with a tolerance, since 2/3 - 1/3 is not quite 1/3. The smallest comes first: beside a large one
+    it would pass for nothing at all.
     """
     unit = 0.0
-    for distance in distances:
+    for distance in sorted(distances):
         a, b = max(distance, unit), min(distance, unit)
         while b > _COARSE_GRID / 10:
             rest = math.fmod(a, b)
