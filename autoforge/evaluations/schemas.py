@@ -42,7 +42,7 @@ def _storable(value: JsonValue) -> JsonValue:
 
 Storable = Annotated[JsonValue, AfterValidator(_storable)]
 Tests = Annotated[
-    list[dict[str, JsonValue]],
+    list[dict[str, Any]],  # JsonValue would call Python for each value of a body that is JSON
     Field(
         max_length=MOST_CASES,
         description="Test cases in promptfoo's shape: {description, vars, assert, threshold, options, metadata}.",

@@ -7,6 +7,7 @@ position and name, which are labels, are ever updated.
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -105,7 +106,7 @@ async def store_suite(
     name, description = checked_name(name), checked_description(description)
     suite_id, known = await _suite_named(session, actor, name, description, is_sample)
     stored = await session.all(_CASES, {"suite_id": suite_id})
-    changes = _changes(suite_id, stored, cases)
+    changes = await asyncio.to_thread(_changes, suite_id, stored, cases)
     await _apply(session, changes)
     described = bool(description) and description != known
     if changes.any or described:
@@ -227,7 +228,8 @@ async def replace_cases(
 ) -> StoredSuite:
     """Makes the suite hold exactly ``cases``; as :func:`store_suite`, by id."""
     await _owned(session, actor, suite_id, expected)
-    changes = _changes(suite_id, await session.all(_CASES, {"suite_id": suite_id}), cases)
+    stored = await session.all(_CASES, {"suite_id": suite_id})
+    changes = await asyncio.to_thread(_changes, suite_id, stored, cases)
     await _apply(session, changes)
     await _set(session, suite_id, {"case_count": len(cases)})
     touched(session, actor, suite_id)

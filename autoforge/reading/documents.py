@@ -40,6 +40,7 @@ MAX_DIGITS = 1_000
 
 _BYTE = re.compile(r" ?\(byte (\d+)\)")
 _LONE_SURROGATE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]")
+_NESTS = (dict, list)
 _decoder = msgspec.json.Decoder()
 
 
@@ -115,18 +116,13 @@ def _malformed(text: str, source: Source, line: int | None, message: str) -> Exc
     return source.bad(f"is not valid JSON ({message})", (line or 1) + row, column)
 
 
-def _children(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return [*value.keys(), *value.values()]
-    return value if isinstance(value, list) else []
-
-
 def _depth(value: Any) -> int:
     """Lists and mappings in each other, level by level and so without recursion; stops counting beyond the bound."""
     depth = 0
-    level = [value] if isinstance(value, dict | list) else []
+    level = [value] if isinstance(value, _NESTS) else []
     while level and depth <= MAX_DEPTH:
-        level = [child for item in level for child in _children(item) if isinstance(child, dict | list)]
+        inside = (item.values() if isinstance(item, dict) else item for item in level)
+        level = [child for children in inside for child in children if isinstance(child, _NESTS)]
         depth += 1
     return depth
 
@@ -137,5 +133,8 @@ def _holds_nul(value: Any) -> bool:
         item = waiting.pop()
         if isinstance(item, str) and "\x00" in item:
             return True
-        waiting.extend(_children(item))
+        if isinstance(item, dict):
+            waiting += [*item.keys(), *item.values()]
+        elif isinstance(item, list):
+            waiting += item
     return False

@@ -34,7 +34,7 @@ def read_cases(context: Context, tests: Any) -> tuple[list[Case], dict[int, Any]
     given: dict[int, Any] = {}
     drafts = itertools.chain(read_tests(tests, context.spot.child("tests"), context), _scenarios(context))
     for draft in drafts:
-        merged = _merged(defaults, draft)
+        merged = draft if defaults is None else _merged(defaults, draft)
         for name, variables in _combinations(merged):
             if merged.given is not MISSING:
                 given[len(cases)] = merged.given
@@ -55,11 +55,12 @@ def _case(draft: Draft, name: str, variables: dict[str, Any]) -> Case:
     )
 
 
-def _defaults(context: Context) -> Draft:
+def _defaults(context: Context) -> Draft | None:
+    """What ``defaultTest`` says, None where it says nothing."""
     raw, spot = context.root.get("defaultTest"), context.spot.child("defaultTest")
     if isinstance(raw, str):
-        return next(read_tests(raw, spot, context), Draft(spot))
-    return Draft(spot) if raw is None else read_draft(raw, spot, context)
+        return next(read_tests(raw, spot, context), None)
+    return None if raw is None else read_draft(raw, spot, context)
 
 
 def _merged(outer: Draft, inner: Draft) -> Draft:

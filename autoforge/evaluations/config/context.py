@@ -14,7 +14,7 @@ from autoforge.evaluations.assertions import UNAVAILABLE, expand_short, parse_as
 from autoforge.evaluations.cases import Assertion
 from autoforge.evaluations.config.files import Files, Unresolved, is_reference
 from autoforge.evaluations.config.filling import protect
-from autoforge.evaluations.config.schema import unknown_keys
+from autoforge.evaluations.config.schema import known_keys, unknown_keys
 from autoforge.evaluations.config.spots import Notice, Spot
 from autoforge.evaluations.scope import Scope
 from autoforge.evaluations.transforms import parse_transform
@@ -54,6 +54,8 @@ class Context:
 
     def note_keys(self, raw: Mapping[str, Any], definition: str, spot: Spot) -> None:
         """Reports unknown keys. Raises BadInput for what looks like a slip."""
+        if raw.keys() <= known_keys(definition):
+            return
         for notice in unknown_keys(raw, definition, spot):
             self.note(notice)
 
@@ -113,9 +115,9 @@ class Context:
             self.declared[key] = "$ref"
             raw = self.dereferenced(raw, spot)
         raw = self._plain(raw, spot, near)
-        transform = (
-            self.transform(raw.pop("transform", None), spot.child("transform")) if isinstance(raw, dict) else None
-        )
+        transform = None
+        if isinstance(raw, dict) and "transform" in raw:
+            transform = self.transform(raw.pop("transform"), spot.child("transform"))
         try:
             assertion = parse_assertion(raw, spot.pointer)
         except BadInput as problem:

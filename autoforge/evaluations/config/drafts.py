@@ -58,7 +58,7 @@ def read_draft(raw: Any, spot: Spot, context: Context, near: Path | None = None)
         description=_text(raw, "description", spot),
         variables=_variables(raw.get("vars"), spot.child("vars"), context, near),
         assertions=context.assertions(raw.get("assert"), spot.child("assert"), near),
-        threshold=number(raw.get("threshold"), spot.child("threshold")),
+        threshold=number(raw.get("threshold"), spot, "threshold"),
         transform=_transform(options, spot, context),
         metadata=_mapping(raw, "metadata", spot),
         given=MISSING if raw.get("providerOutput") is None else raw["providerOutput"],
@@ -67,8 +67,8 @@ def read_draft(raw: Any, spot: Spot, context: Context, near: Path | None = None)
     )
 
 
-def number(value: Any, spot: Spot) -> float | None:
-    """A finite number, also written as text; None stays None."""
+def number(value: Any, spot: Spot, *keys: str) -> float | None:
+    """A finite number, also written as text; None stays None. BadInput points at ``keys`` below ``spot``."""
     if value is None or value == "":
         return None
     if not isinstance(value, bool) and isinstance(value, int | float | str):
@@ -78,15 +78,19 @@ def number(value: Any, spot: Spot) -> float | None:
             found = math.nan
         if math.isfinite(found):
             return found
-    raise spot.bad("must be a number")
+    raise spot.child(*keys).bad("must be a number")
 
 
 def _transform(options: Mapping[str, Any], spot: Spot, context: Context) -> Any:
+    if not options:
+        return None
     key = "transform" if options.get("transform") is not None else "postprocess"
     return context.transform(options.get(key), spot.child("options", key))
 
 
 def _note_options(options: Mapping[str, Any], spot: Spot, context: Context) -> None:
+    if not options:
+        return
     context.note_keys(options, "test_options", spot.child("options"))
     for key in _IGNORED_OPTIONS:
         if options.get(key) is not None:
@@ -98,7 +102,10 @@ def _variables(raw: Any, spot: Spot, context: Context, near: Path | None) -> dic
     if raw is None:
         return {}
     if isinstance(raw, dict):
-        return {key: _variable(value, spot.child(key), context, near) for key, value in raw.items()}
+        return {
+            key: _read_variable(value, spot.child(key), context, near) if is_reference(value) else value
+            for key, value in raw.items()
+        }
     names = [raw] if isinstance(raw, str) else raw
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise spot.bad("vars must be a mapping of names to values, or names of files")
@@ -112,10 +119,8 @@ def _variables(raw: Any, spot: Spot, context: Context, near: Path | None) -> dic
     return merged
 
 
-def _variable(value: Any, spot: Spot, context: Context, near: Path | None) -> Any:
-    """The value; a ``file://`` text becomes the file's content, several files a list of contents."""
-    if not is_reference(value):
-        return value
+def _read_variable(value: str, spot: Spot, context: Context, near: Path | None) -> Any:
+    """What a ``file://`` text names: the file's content, for several files a list of contents."""
     if value.rpartition(":")[0].endswith(_CODE) or value.endswith((*_CODE, *_NOT_TEXT)):
         context.note(spot.notice(f"{value} is not text and was not read; the variable keeps its name"))
         return value

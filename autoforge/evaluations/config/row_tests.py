@@ -165,7 +165,7 @@ def read_row_tests(raw: Mapping[str, Any], spot: Spot, context: Context) -> RowT
         assertions=context.assertions(raw.get("assert"), spot.child("assert")),
         named=None if named is None else NamedAssertions.read(named, spot.child("assertions_from"), context),
         transform=context.transform(raw.get("transform"), spot.child("transform"), tolerant=False),
-        threshold=number(raw.get("threshold"), spot.child("threshold")),
+        threshold=number(raw.get("threshold"), spot, "threshold"),
         first=raw.get("first"),
         file_format=raw.get("format"),
         rows=raw.get("rows"),

@@ -93,6 +93,7 @@ def _back_in_place(problem: FieldError, places: Sequence[int] | None) -> FieldEr
     return replace(problem, pointer=f"/tests/{places[int(found[1])]}{problem.pointer[found.end() :]}")
 
 
+@lru_cache
 def known_keys(definition: str) -> frozenset[str]:
     """The keys that a part of a configuration may have (``test``, ``assertion``), or the top level (``""``)."""
     schema = config_schema()
