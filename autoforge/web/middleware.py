@@ -27,6 +27,11 @@ from autoforge.web.turnstile import Turnstile
 log = structlog.get_logger(__name__)
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,100}")
+_drawn: list[str] = []
+"""Ids for the next requests. Asking the system for each would give up the interpreter's lock in every request."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_drawn.clear)
 
 
 class Edge:
@@ -121,4 +126,7 @@ def request_id_of(headers: Mapping[bytes, bytes]) -> str:
     given = headers.get(b"x-request-id")
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given.decode()
-    return os.urandom(16).hex()
+    if not _drawn:
+        bits = os.urandom(16 * 256).hex()
+        _drawn.extend(bits[start : start + 32] for start in range(0, len(bits), 32))
+    return _drawn.pop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from ipaddress import ip_network
@@ -19,7 +20,7 @@ from structlog.testing import capture_logs
 from autoforge.telemetry import logs
 from autoforge.telemetry.lines import LINES, Lines
 from autoforge.web import arrivals
-from autoforge.web.middleware import Edge
+from autoforge.web.middleware import Edge, request_id_of
 from tests.web.site import Site
 
 pytestmark = pytest.mark.anyio
@@ -74,6 +75,12 @@ async def test_a_harmless_request_id_is_kept() -> None:
         other = await client.get("/", headers={"X-Request-ID": 'a"b {}'})
     assert kept.headers["x-request-id"] == "from-the-proxy.1"
     assert other.headers["x-request-id"] != 'a"b {}'
+
+
+def test_no_two_requests_get_the_same_id() -> None:
+    made = [request_id_of({}) for _ in range(2_000)]
+    assert len(set(made)) == 2_000
+    assert all(re.fullmatch(r"[0-9a-f]{32}", one) for one in made)
 
 
 @pytest.mark.parametrize("host", ["evil.example", "testserver.evil.example", "", "[", "testserver@evil.example"])
