@@ -64,7 +64,7 @@ class DatabaseSettings(BaseSettings):
         description="SQLite: FULL syncs before a write is acknowledged; NORMAL may lose the last ones on power loss.",
     )
     cache_mb: int = Field(
-        12,
+        6,
         ge=1,
         description="SQLite: megabytes of page cache for the writing connection; each reading one has a third.",
     )

@@ -77,7 +77,7 @@ async def memory(patient: Patient) -> AsyncIterator[Finding]:
                 f"for {settings.database.pool_size + 1} connections; {patient.host.processes} processes.",
             ),
             "Leave most of the memory to the system, which caches the database's files itself.",
-            "AUTOFORGE_CACHE_SIZE_MB=32\nAUTOFORGE_DATABASE_CACHE_MB=12",
+            "AUTOFORGE_CACHE_SIZE_MB=32\nAUTOFORGE_DATABASE_CACHE_MB=6",
         )
 
 
