@@ -65,21 +65,22 @@ _IDS = text(
 ).columns(column("key"))
 
 
-def _packed(dialect: str, keys: Sequence[str] | Sequence[UUID]) -> Any:
-    """Many keys as one parameter: PostgreSQL's array; for SQLite names in a JSON array, and ids end to end."""
-    if dialect != "sqlite":
-        return list(keys)
-    texts = [key for key in keys if isinstance(key, str)]
-    return json.encode(texts).decode() if texts else b"".join(key.bytes for key in keys if isinstance(key, UUID))
+def _packed_names(dialect: str, names: Sequence[str]) -> Any:
+    """Many names as one parameter: an array, which SQLite reads as JSON."""
+    return json.encode(names).decode() if dialect == "sqlite" else names
+
+
+def _packed_ids(dialect: str, ids: Sequence[UUID]) -> Any:
+    """Many ids as one parameter: an array, for SQLite their bytes end to end."""
+    return b"".join([key.bytes for key in ids]) if dialect == "sqlite" else ids
 
 
 @cache
 def _lookup(dialect: str, name: str) -> Any:
-    """The statement that reads the rows of a batch of ``keys`` (see :func:`_packed`), each through an index.
+    """The statement that reads the rows of a batch of ``keys``, each through an index.
 
-    They are one parameter: SQLAlchemy takes five times as long to write a long IN as SQLite to answer it. PostgreSQL
-    gets an array and a lateral join: it would plan a long IN anew for every length, and as a scan of the whole table
-    when statistics are poor.
+    They are one parameter: a long IN would be written and prepared anew for every batch. PostgreSQL gets an array and a
+    lateral join, or it would plan a scan of the whole table when statistics are poor.
     """
     statement, key, kind = _LOOKUPS[name]
     if dialect == "sqlite":
@@ -249,11 +250,11 @@ async def _known(session: ReadSession, actor: Actor, names: list[str]) -> dict[s
     """The living prompts of these names, locked in one order, so that two imports cannot wait for each other."""
     if not names:
         return {}
-    place = {"workspace_id": actor.workspace_id, "keys": _packed(session.dialect, sorted(names))}
+    place = {"workspace_id": actor.workspace_id, "keys": _packed_names(session.dialect, sorted(names))}
     rows = await session.all(_lookup(session.dialect, "import.prompts"), place)
     found = {row.id: Stored(*row) for row in rows}
     if found:
-        keys = {"keys": _packed(session.dialect, list(found))}
+        keys = {"keys": _packed_ids(session.dialect, list(found))}
         for prompt_id, digest, version_id in await session.all(_lookup(session.dialect, "import.versions"), keys):
             found[prompt_id].versions[digest] = version_id
         for prompt_id, *head, version_id, row_version in await session.all(
