@@ -2,8 +2,8 @@
 
 Within a process keys are strictly increasing even inside one millisecond: the 12 bits after the version count up, as
 section 6.2 (method 1) of the RFC allows, and the remaining 62 bits are random. Random bits are asked of the system for
-many keys at once: a question each would give up the interpreter's lock, which a thread that makes keys for an import
-has to win back from everybody else.
+many keys at once: a question each would give up the interpreter's lock, which a request, or a thread that makes keys
+for an import, has to win back from everybody else.
 """
 
 from __future__ import annotations
@@ -23,23 +23,27 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_drawn.clear)  # parent and child must not go on with the same bits
 
 
-def _next() -> tuple[int, int]:
-    """A tick and 64 random bits.
+def random_bits() -> int:
+    """64 random bits, fit for keys and ids that nobody is to guess."""
+    while True:
+        try:
+            return _drawn.pop()
+        except IndexError:
+            _drawn.extend(_DRAW.unpack(os.urandom(_DRAW.size)))
 
-    Ticks are milliseconds since the epoch times 4096, plus a counter; never the same twice in this process.
-    """
+
+def _next_tick() -> int:
+    """Milliseconds since the epoch times 4096, plus a counter; never the same twice in this process."""
     global _last_tick
     now = time.time_ns() * 4096 // 1_000_000
     with _lock:
         _last_tick = now if now > _last_tick else _last_tick + 1
-        if not _drawn:
-            _drawn.extend(_DRAW.unpack(os.urandom(_DRAW.size)))
-        return _last_tick, _drawn.pop()
+        return _last_tick
 
 
 def new_id() -> uuid.UUID:
     """A new key, greater than every key that this process made before."""
-    tick, random = _next()
+    tick, random = _next_tick(), random_bits()
     millis, counter = tick >> 12, tick & 0xFFF
     return uuid.UUID(int=millis << 80 | 0x7 << 76 | counter << 64 | 0b10 << 62 | random & 0x3FFF_FFFF_FFFF_FFFF)
 

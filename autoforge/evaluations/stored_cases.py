@@ -15,6 +15,7 @@ from typing import Any
 from autoforge.errors import BadInput
 from autoforge.evaluations.case_json import case_from_json, case_to_json
 from autoforge.evaluations.cases import Case, Outcome
+from autoforge.reading.documents import holds_nul
 
 HASH_SCHEME = "sha256:"
 
@@ -75,17 +76,3 @@ def storable(text: str, what: str) -> str:
         except UnicodeEncodeError:
             raise BadInput(f"{what} holds half of a surrogate pair, which cannot be stored.") from None
     return text
-
-
-def holds_nul(value: Any) -> bool:
-    """Whether a text or a key anywhere in a JSON value holds U+0000."""
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, str) and "\x00" in item:
-            return True
-        if isinstance(item, Mapping):
-            waiting += [*item.keys(), *item.values()]
-        elif isinstance(item, list | tuple):
-            waiting += item
-    return False

@@ -105,9 +105,7 @@ async def store_suite(
     """
     name, description = checked_name(name), checked_description(description)
     suite_id, known = await _suite_named(session, actor, name, description, is_sample)
-    stored = await session.all(_CASES, {"suite_id": suite_id})
-    changes = await asyncio.to_thread(_changes, suite_id, stored, cases)
-    await _apply(session, changes)
+    changes = await _make_hold(session, suite_id, cases)
     described = bool(description) and description != known
     if changes.any or described:
         values: dict[str, Any] = {"case_count": len(cases)}
@@ -195,11 +193,14 @@ def _paired(stored: Sequence[Any], wanted: Sequence[tuple[str, str]]) -> list[An
     ]
 
 
-async def _apply(session: WriteSession, changes: _Changes) -> None:
-    """At most three statements per thousand cases."""
+async def _make_hold(session: WriteSession, suite_id: UUID, cases: Sequence[Case]) -> _Changes:
+    """Makes the suite hold exactly ``cases``; says what that changed. At most three statements per thousand cases."""
+    stored = await session.all(_CASES, {"suite_id": suite_id})
+    changes = await asyncio.to_thread(_changes, suite_id, stored, cases)
     await bulk.soft_delete_many(session, m.TestCase, changes.retired, at=clock.now())
     await bulk.update_many(session, m.TestCase, changes.moved)
     await bulk.insert_many(session, m.TestCase, changes.new)
+    return changes
 
 
 async def edit_suite(
@@ -228,9 +229,7 @@ async def replace_cases(
 ) -> StoredSuite:
     """Makes the suite hold exactly ``cases``; as :func:`store_suite`, by id."""
     await _owned(session, actor, suite_id, expected)
-    stored = await session.all(_CASES, {"suite_id": suite_id})
-    changes = await asyncio.to_thread(_changes, suite_id, stored, cases)
-    await _apply(session, changes)
+    changes = await _make_hold(session, suite_id, cases)
     await _set(session, suite_id, {"case_count": len(cases)})
     touched(session, actor, suite_id)
     audit.record(session, actor, "suite_cases_replaced", "suite", suite_id, {"cases": len(cases)})

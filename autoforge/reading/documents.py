@@ -13,7 +13,7 @@ does: ``Yes`` is text, ``2024-01-01`` is text, ``010`` is ten.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -26,6 +26,7 @@ from autoforge.reading.yaml_values import MAX_DEPTH, Document, build_yaml
 __all__ = [
     "MAX_DEPTH",
     "Document",
+    "holds_nul",
     "iterate_jsonl",
     "parse_json",
     "parse_yaml",
@@ -85,7 +86,7 @@ def parse_json(text: str, source: Source, *, line: int | None = None) -> Any:
         raise source.bad(f"is nested deeper than {MAX_DEPTH} levels", line) from None
     except (ValueError, OverflowError):
         raise source.bad(f"contains a number with more than {MAX_DIGITS:,} digits", line) from None
-    if "\\u0000" in text and _holds_nul(value):
+    if "\\u0000" in text and holds_nul(value):
         raise source.bad("contains a NUL character (\\u0000) in a string", line)
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise source.bad(f"is nested deeper than {MAX_DEPTH} levels", line)
@@ -127,14 +128,15 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def _holds_nul(value: Any) -> bool:
+def holds_nul(value: Any) -> bool:
+    """Whether a text or a key anywhere in a JSON value holds U+0000."""
     waiting = [value]
     while waiting:
         item = waiting.pop()
         if isinstance(item, str) and "\x00" in item:
             return True
-        if isinstance(item, dict):
+        if isinstance(item, Mapping):
             waiting += [*item.keys(), *item.values()]
-        elif isinstance(item, list):
+        elif isinstance(item, list | tuple):
             waiting += item
     return False

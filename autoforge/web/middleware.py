@@ -8,7 +8,6 @@ response's body there would break streaming.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping
 
@@ -17,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from autoforge.db import admission
+from autoforge.db.ids import random_bits
 from autoforge.db.trace import count_statements
 from autoforge.errors import Overloaded
 from autoforge.web import arrivals, compression, problems, watching
@@ -27,11 +27,6 @@ from autoforge.web.turnstile import Turnstile
 log = structlog.get_logger(__name__)
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,100}")
-_drawn: list[str] = []
-"""Ids for the next requests. Asking the system for each would give up the interpreter's lock in every request."""
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_drawn.clear)
 
 
 class Edge:
@@ -126,7 +121,4 @@ def request_id_of(headers: Mapping[bytes, bytes]) -> str:
     given = headers.get(b"x-request-id")
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given.decode()
-    if not _drawn:
-        bits = os.urandom(16 * 256).hex()
-        _drawn.extend(bits[start : start + 32] for start in range(0, len(bits), 32))
-    return _drawn.pop()
+    return f"{random_bits():016x}{random_bits():016x}"

@@ -14,7 +14,7 @@ from autoforge.evaluations.assertions import UNAVAILABLE, expand_short, parse_as
 from autoforge.evaluations.cases import Assertion
 from autoforge.evaluations.config.files import Files, Unresolved, is_reference
 from autoforge.evaluations.config.filling import protect
-from autoforge.evaluations.config.schema import known_keys, unknown_keys
+from autoforge.evaluations.config.schema import unknown_keys
 from autoforge.evaluations.config.spots import Notice, Spot
 from autoforge.evaluations.scope import Scope
 from autoforge.evaluations.transforms import parse_transform
@@ -54,8 +54,6 @@ class Context:
 
     def note_keys(self, raw: Mapping[str, Any], definition: str, spot: Spot) -> None:
         """Reports unknown keys. Raises BadInput for what looks like a slip."""
-        if raw.keys() <= known_keys(definition):
-            return
         for notice in unknown_keys(raw, definition, spot):
             self.note(notice)
 

@@ -32,7 +32,7 @@ class Notice:
 class Spot(msgspec.Struct, frozen=True):
     """A JSON Pointer into one file. ``fixed_line`` is for formats that have only lines (CSV, JSONL).
 
-    A struct, since every part of every test has one: a dataclass takes ten times as long to make.
+    A struct, since every part of every test has one: a dataclass takes seven times as long to make.
     """
 
     file: str
