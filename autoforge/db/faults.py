@@ -5,8 +5,11 @@ Constraint violations stay SQLAlchemy's ``IntegrityError``: only the command tha
 
 from __future__ import annotations
 
+from types import TracebackType
+
 from sqlalchemy.exc import DBAPIError
 
+from autoforge.db.connection import StatementCancelled
 from autoforge.errors import AutoforgeError, DatabaseTimeout, DatabaseUnavailable, Overloaded
 
 _COLLISIONS = {"40001", "40P01"}  # PostgreSQL: serialization_failure, deadlock_detected
@@ -16,6 +19,28 @@ _SQLITE_FULL, _SQLITE_IOERR, _SQLITE_NOTADB, _SQLITE_CORRUPT = 13, 10, 26, 11
 
 class Collided(Overloaded):
     """The transaction collided with another and was rolled back; running it again is right (``transact`` does)."""
+
+
+class Faults:
+    """``with FAULTS:`` around what talks to a driver: :func:`translated`, and a cancellation as itself.
+
+    Holds nothing, so that one serves all; a class, because a generator would cost a read by key several percent.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, StatementCancelled):
+            raise error.cancelled from None
+        if isinstance(error, DBAPIError) and (known := translated(error)) is not None:
+            raise known from error
+
+
+FAULTS = Faults()
 
 
 def translated(error: DBAPIError) -> AutoforgeError | None:

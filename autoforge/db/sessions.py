@@ -16,14 +16,13 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast, overload
 
 from sqlalchemy import Connection, CursorResult, Executable, Insert, Row
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.selectable import TypedReturnsRows
 from sqlalchemy.util.concurrency import greenlet_spawn
 from typing_extensions import TypeVarTuple
 
 from autoforge.db import trace
-from autoforge.db.connection import SQLiteConnection, StatementCancelled, TooSlowInline
-from autoforge.db.faults import translated
+from autoforge.db.connection import SQLiteConnection, TooSlowInline
+from autoforge.db.faults import FAULTS
 from autoforge.db.statements import BOUNDED, NAME
 
 T = TypeVar("T")
@@ -126,7 +125,7 @@ class ReadSession:
             raise RuntimeError("the session is used outside of its block")
 
     async def _run(self, statement: Executable, parameters: Any) -> CursorResult[Any]:
-        try:
+        with FAULTS:
             if self._driver is not None and (options := _runs_here(statement, parameters)) is not None:
                 try:
                     return self._connection.execute(statement, parameters, execution_options=options)
@@ -137,23 +136,11 @@ class ReadSession:
                     self._connection.execute, statement, parameters, execution_options=_IN_THREAD
                 )
             return await greenlet_spawn(self._connection.execute, statement, parameters)
-        except StatementCancelled as carrier:
-            raise carrier.cancelled from None
-        except DBAPIError as error:
-            if (known := translated(error)) is not None:
-                raise known from error
-            raise
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         """Run synchronous SQLAlchemy code against the connection."""
-        try:
+        with FAULTS:
             return await greenlet_spawn(function, *args)
-        except StatementCancelled as carrier:
-            raise carrier.cancelled from None
-        except DBAPIError as error:
-            if (known := translated(error)) is not None:
-                raise known from error
-            raise
 
 
 class WriteSession(ReadSession):
@@ -205,13 +192,10 @@ class WriteSession(ReadSession):
         if self._driver is None or not _are_short(len(values), values):
             return await self.call(run, sql, sets)
         try:
-            return run(sql, sets, execution_options=_HERE)
+            with FAULTS:
+                return run(sql, sets, execution_options=_HERE)
         except TooSlowInline:  # somebody has the lock, so no row was written
             return await self.call(run, sql, sets)
-        except DBAPIError as error:
-            if (known := translated(error)) is not None:
-                raise known from error
-            raise
 
     def begin_nested(self) -> Any:
         """``async with``: a savepoint, rolled back when the block raises."""
