@@ -1,12 +1,13 @@
 """Prompts in and out as files, for people: choosing a file, what came of it, and downloading a folder or everything.
 
-An import keeps everything or nothing unless the good rows are asked for; so there is no dry run here. What is wrong
-with a file is listed on the form, and the file is chosen again once it is corrected.
+An import keeps everything or nothing unless the good rows are asked for. What is wrong with a file is listed on the
+form, which keeps what was said about columns; the file is chosen again, because a browser does not send it twice.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from autoforge.db import Database
 from autoforge.errors import BadInput, Conflict, TooLarge
 from autoforge.prompts.bulk_commands import Imported
 from autoforge.prompts.formats import ImportOptions, read_records
+from autoforge.prompts.formats.options import PLACEHOLDERS
 from autoforge.prompts.importing import below, import_all
 from autoforge.prompts.transfer_routes import Format, expanded, export_response, shown
 from autoforge.reading import Source
@@ -33,6 +35,8 @@ from autoforge.web.responses import budget
 router = APIRouter(prefix="/w/{workspace}/prompts")
 
 _SHOWN = 100
+MAPPED = ("prompt", "system", "name", "title", "description", "tags")
+"""Fields whose column the form asks for; the rest is for the command line and programs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +44,31 @@ class _Sent:
     """The form of an import."""
 
     source: Source
+    options: ImportOptions
     folder: str
     skip_bad: bool
+    dry_run: bool
 
 
 @router.get("/import", openapi_extra=budget(0))
 async def choose_file(request: Request, actor: Who, folder: Words = "") -> Response:
     actor.needs("prompts:write")
-    return _form(request, {"folder": folder.strip("/"), "skip_bad": False}, {}, None, 200)
+    return _form(request, _values({"folder": folder}), {}, None, 200)
+
+
+def _values(form: Mapping[str, Any]) -> dict[str, Any]:
+    """The texts of the form, cut to lengths that can be right."""
+    values = {key: str(form.get(key) or "")[:500] for key in ("folder", "separator", *map(_column, MAPPED))}
+    placeholders = form.get("placeholders")
+    return values | {
+        "folder": values["folder"].strip().strip("/"),
+        "placeholders": placeholders if placeholders in PLACEHOLDERS else "",
+        "skip_bad": bool(form.get("skip_bad")),
+    }
+
+
+def _column(field: str) -> str:
+    return f"column_{field}"
 
 
 def _form(
@@ -59,34 +80,38 @@ def _form(
 
 @router.post("/import")
 async def import_file(request: Request, database: Db, actor: Who) -> Response:
-    values: dict[str, Any] = {"folder": "", "skip_bad": False}
+    values = _values({})
     try:
         sent = await _sent(request, values)
         report = await _import(database, actor, sent)
     except (BadInput, TooLarge, Conflict) as error:
         errors = errors_by_field(error, lambda pointer: "folder" if pointer == "/folder" else "file", "file")
         return _form(request, values, errors, None, error.status)
-    if report.failed:
+    if report.failed or sent.dry_run:
         told = shown(report)
-        return _form(request, values, {}, {**told, "failed": told["failed"][:_SHOWN]}, 200 if report.stored else 422)
+        kept = report.stored or sent.dry_run
+        return _form(request, values, {}, {**told, "failed": told["failed"][:_SHOWN]}, 200 if kept else 422)
     counts = f"{report.created:,} new, {report.extended:,} with more versions, {report.unchanged:,} as they were"
     return seen(Links(actor.workspace_slug).prompts(folder=sent.folder), f"Imported: {counts}.")
 
 
 async def _sent(request: Request, values: dict[str, Any]) -> _Sent:
-    async with request.form(max_files=1, max_fields=10) as form:
-        values["folder"] = str(form.get("folder") or "").strip().strip("/")[:500]
-        values["skip_bad"] = bool(form.get("skip_bad"))
+    """The form; ``values`` holds what can be shown again, also when there is no file in it."""
+    async with request.form(max_files=1, max_fields=20) as form:
+        values.update(_values(form))
         file = form.get("file")
         if not isinstance(file, UploadFile) or not file.filename:
             raise BadInput.at("/file", "Choose a file first.")
         source = await expanded(await file.read(), file.filename)
-    return _Sent(source, values["folder"], values["skip_bad"])
+        is_trial = form.get("action") == "try"
+    mapping = {field: column for field in MAPPED if (column := values[_column(field)].strip())}
+    options = ImportOptions(mapping, values["placeholders"] or None, values["separator"] or None)
+    return _Sent(source, options, values["folder"], values["skip_bad"], is_trial)
 
 
 async def _import(database: Database, actor: Actor, sent: _Sent) -> Imported:
-    found = below(sent.folder, await asyncio.to_thread(read_records, sent.source, None, ImportOptions()))
-    return await import_all(database, actor, found, skip_bad=sent.skip_bad)
+    found = below(sent.folder, await asyncio.to_thread(read_records, sent.source, None, sent.options))
+    return await import_all(database, actor, found, skip_bad=sent.skip_bad, dry_run=sent.dry_run)
 
 
 @router.get("/export", openapi_extra=budget(4))

@@ -61,6 +61,41 @@ async def test_a_bad_row_keeps_the_file_out_unless_the_good_ones_are_wanted(
     assert await names(database, owner) == ["good", "good2"]
 
 
+async def test_columns_of_other_names_are_said_on_the_form(
+    client: httpx2.AsyncClient, database: Database, owner: Actor
+) -> None:
+    data = b"question,who,topic\nGreet ${customer}|||Hello!,greeting,a\n"
+    unknown = await send(client, data)
+    assert (unknown.status_code, "<details open>" in unknown.text) == (422, True)
+    assert "No prompt was found among the fields" in unknown.text
+    said = {
+        "column_prompt": "question",
+        "column_name": "who",
+        "column_tags": "topic",
+        "placeholders": "dollar",
+        "separator": "|||",
+    }
+    tried = await send(client, data, action="try", **said)
+    assert (tried.status_code, await names(database, owner)) == (200, [])
+    assert "1 would be new" in tried.text
+    assert all(f'value="{value}"' in tried.text for key, value in said.items() if key != "placeholders")
+    assert (await send(client, data, **said)).status_code == 303
+    [one] = await exported(database, owner)
+    assert (one.name, one.tags) == ("greeting", ("a",))
+    messages = one.versions[0].content.messages
+    assert [(m.role, m.content) for m in messages] == [("user", "Greet {{customer}}"), ("assistant", "Hello!")]
+    missing = await send(client, data, column_prompt="answer")
+    assert (missing.status_code, "There is no field" in missing.text) == (422, True)
+
+
+async def test_a_row_without_a_text_is_no_prompt(client: httpx2.AsyncClient, database: Database, owner: Actor) -> None:
+    data = b"name,content\nempty,\nblank,  \ngood,x\n"
+    refused = await send(client, data)
+    assert (refused.status_code, refused.text.count("The prompt is empty.")) == (422, 2)
+    assert (await send(client, data, skip_bad="1")).status_code == 200
+    assert await names(database, owner) == ["good"]
+
+
 async def test_what_is_no_file_of_prompts_is_said_at_the_field(client: httpx2.AsyncClient) -> None:
     for data, name, folder in (
         (b"\x00\x01\x02", "a.csv", ""),

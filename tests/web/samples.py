@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from autoforge.prompts.transfer_pages import MAPPED
 from autoforge.web.rendering import Flash, Page, render
 from tests.web.sample_differences import DIFF, DIFF_ROWS, MERGE
 from tests.web.sample_doctor import DOCTOR
@@ -43,8 +44,14 @@ __all__ = ["NOISY_PAGE", "NOW", "PAGES", "filled", "page"]
 TEMPLATE_VALUES = {**EDIT_VALUES, "description": "", "category": "support", "public": True, "row_version": "3"}
 SUITE_VALUES = {"name": "x", "description": "", "tests": "- vars: {a: 1}", "row_version": "3"}
 _COUNTS = {"created": 3, "extended": 1, "unchanged": 2, "failed_count": 1_203}
+_FORM: Context = {"folder": "", "skip_bad": False, "placeholders": "", "separator": ""} | {
+    f"column_{field}": "" for field in MAPPED
+}
 _BAD = [{"line": 3, "place": "line 3", "message": "There is no text; name a column with map."}]
-IMPORTED: list[Context] = [{**_COUNTS, "stored": stored, "failed": _BAD} for stored in (True, False)]
+IMPORTED: list[Context] = [
+    *({**_COUNTS, "stored": stored, "failed": _BAD} for stored in (True, False)),
+    {**_COUNTS, "stored": False, "failed_count": 0, "failed": []},
+]
 PAGES: dict[str, list[Context]] = {
     **DOCTOR,
     **JOBS,
@@ -82,9 +89,12 @@ PAGES: dict[str, list[Context]] = {
         {"prompts": [], "folder": "", "folders": [], "pager": pager(0, None), "filtered": False},
     ],
     "prompts/import.html": [
-        {"values": {"folder": "", "skip_bad": False}, "errors": {}, "report": None},
-        {"values": {"folder": "a", "skip_bad": True}, "errors": {"file": "No.", "folder": "No."}, "report": None},
-        *({"values": {"folder": "", "skip_bad": False}, "errors": {}, "report": one} for one in IMPORTED),
+        *({"values": _FORM, "errors": {}, "report": one} for one in (None, *IMPORTED)),
+        {
+            "values": {**_FORM, "folder": "a", "skip_bad": True, "column_prompt": "question"},
+            "errors": {"file": "No.", "folder": "No."},
+            "report": None,
+        },
     ],
     "prompts/show.html": [SHOW, SHOW_RENDERED, {**SHOW, "prompt": {**PROMPT, "deleted_at": NOW}}],
     "prompts/version.html": [

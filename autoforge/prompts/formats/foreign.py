@@ -271,8 +271,10 @@ def _generic(importer: Importer, row: Row) -> PromptRecord:
         fields = ", ".join(map(repr, list(row)[:20]))
         message = f"No prompt was found among the fields {fields or '(none)'}. Say which it is with a mapping."
         raise BadInput.at("/mapping/prompt", message)
+    if not _text(prompt).strip() and not _text(system).strip():
+        raise BadInput.at("/prompt", "The prompt is empty.")
     messages = [("system", system)] if isinstance(system, str) and system else []
-    if isinstance(prompt, str) and (prompt or not messages):
+    if isinstance(prompt, str) and prompt:
         messages.extend(_divided(prompt, importer.options.separator))
     content = importer.content(messages, parameters=_model(row))
     return _named(importer, row, content)
