@@ -6,6 +6,10 @@ the application starts, so here it is worked out once. Each parameter is still r
 field. Where one is missing or wrong nothing has been called yet, and the framework does it all and explains.
 
 Only routes with coroutines, an answer that is a ``Response``, and parameters of one value each are called like this.
+
+It saves 0.12 to 0.15 ms of a read and 0.2 to 0.3 ms of a write (docs/decisions.md), and reads attributes of FastAPI
+that no version promises: tests/web/test_calling.py asks every route both ways and compares the answers, so that a
+version that differs is noticed there. Without this module everything works, slower.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ chosen: for some 180 routes that takes as long as most answers. This directory i
 the fixed parts of their addresses, leaves the last word to each route's own pattern, and keeps their order. What it
 does not find (another method, a redirect, what is mounted, a mistake) goes to the router, which then looks and answers
 as it always did.
+
+It finds in 5 µs what took the routers 150 (docs/decisions.md). tests/web/test_directory.py compares it with them.
 """
 
 from __future__ import annotations
