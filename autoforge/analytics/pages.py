@@ -19,7 +19,6 @@ from autoforge.web.responses import budget
 router = APIRouter()
 
 SHOWN = 50
-_IN_CHART = 5
 
 
 @router.get("/w/{workspace}/analysis", openapi_extra=budget(1))
@@ -28,7 +27,7 @@ async def analysis(request: Request, services: App, actor: Who, after: After = N
         async with services.database.read() as session:
             found = await queries.prompt_scores_shown(session, actor.workspace_id, SHOWN, after)
         rows = [_row(row) for row in found.rows]
-        return {"rows": rows, "pager": pager(found.next, len(rows)), "chart": _chart(rows), "computed_at": clock.now()}
+        return {"rows": rows, "pager": pager(found.next, len(rows)), "computed_at": clock.now()}
 
     tags = [f"{subject}:{actor.workspace_id.hex}" for subject in ("evaluations", "prompts")]
     key = cache_key("analysis", actor.workspace_id, after)
@@ -39,14 +38,3 @@ def _row(row: Any) -> dict[str, Any]:
     newest_first = [float(score) for score in (row.recent or "").split()]
     shown = {name: getattr(row, name) for name in ("name", "average", "evaluations", "best", "latest")}
     return {"id": row.prompt_id, **shown, "trend": newest_first[::-1]}
-
-
-def _chart(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The last scores of the best prompts as lines that end at the latest run."""
-    best = [row for row in rows if len(row["trend"]) > 1][:_IN_CHART]
-    if not best:
-        return None
-    length = max(len(row["trend"]) for row in best)
-    steps = [f"{back} before" if back else "latest" for back in range(length - 1, -1, -1)]
-    series = [{"name": row["name"], "data": [None] * (length - len(row["trend"])) + row["trend"]} for row in best]
-    return {"kind": "line", "x": steps, "series": series, "format": "percent"}

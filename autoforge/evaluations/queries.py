@@ -267,6 +267,7 @@ _ELSEWHERE = named(
     select(
         m.Evaluation.id.label("run_id"),
         m.Evaluation.name.label("run_name"),
+        m.Evaluation.model,
         m.TestResult.position.label("result_id"),
         m.TestResult.outcome,
         m.TestResult.score,

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from autoforge.access.deps import Who
+from autoforge.errors import NotFound
 from autoforge.evaluations import queries, suite_queries
 from autoforge.evaluations.pages import ROWS
 from autoforge.evaluations.queries import Filters
@@ -40,7 +41,11 @@ async def suite(
     suite_id: PageId, request: Request, database: Db, actor: Who, q: Words = "", after: After = None
 ) -> Response:
     async with database.read() as session:
-        row = await suite_queries.one(session, actor.workspace_id, suite_id)
+        try:
+            row = await suite_queries.one(session, actor.workspace_id, suite_id)
+        except NotFound:
+            gone = await suite_queries.deleted(session, actor.workspace_id, suite_id)
+            return page(request, "suites/deleted.html", {"suite": gone})
         found = await suite_queries.cases(session, suite_id, ROWS, after, words=q)
         runs, _ = await queries.page(session, actor.workspace_id, Filters(suite_id=suite_id), LATEST)
     total = None if q else f"{row.cases:,}"

@@ -91,6 +91,11 @@ _this = (
     m.Suite.deleted_at.is_(None),
 )
 _ONE = named("suites.one", select(*_COLUMN_OF.values()).where(*_this), bounded=True)
+_DELETED = named(
+    "suites.deleted",
+    select(m.Suite.id, m.Suite.name, m.Suite.deleted_at).where(*_this[:2], m.Suite.deleted_at.is_not(None)),
+    bounded=True,
+)
 _IS_THERE = named("suites.is_there", select(m.Suite.id).where(*_this), bounded=True)
 _of_suite = (m.TestCase.suite_id == bindparam("suite_id"), m.TestCase.deleted_at.is_(None))
 _CASE_COLUMNS: tuple[Any, ...] = (m.TestCase.id, m.TestCase.position, m.TestCase.name, m.TestCase.content)
@@ -122,6 +127,14 @@ def _not_found(suite_id: UUID) -> NotFound:
 async def one(session: ReadSession, workspace_id: UUID, suite_id: UUID) -> Row[Any]:
     """A suite with figures. NotFound when it is deleted or not of the workspace."""
     row = await session.first(_ONE, {"suite_id": suite_id, "workspace_id": workspace_id})
+    if row is None:
+        raise _not_found(suite_id)
+    return row
+
+
+async def deleted(session: ReadSession, workspace_id: UUID, suite_id: UUID) -> Row[Any]:
+    """``id``, ``name`` and ``deleted_at`` of a deleted suite. NotFound when it is not deleted or not there."""
+    row: Row[Any] | None = await session.first(_DELETED, {"suite_id": suite_id, "workspace_id": workspace_id})
     if row is None:
         raise _not_found(suite_id)
     return row

@@ -45,7 +45,7 @@ async def overview(request: Request, services: App, actor: Who) -> Response:
     async with services.database.read() as session:
         prompts, _ = await prompt_queries.page(session, actor.workspace_id, Listing(sort="-updated_at"), _RECENT, None)
         runs, _ = await evaluation_queries.page(session, actor.workspace_id, limit=_RECENT)
-    recent = {"prompts": [_recent(prompt) for prompt in prompts], "evaluations": runs}
+    recent = {"prompts": prompts, "evaluations": runs}
     links = Links(actor.workspace_slug)
     return page(request, "overview.html", {**shown, **recent, "steps": _steps(shown, links)})
 
@@ -56,11 +56,6 @@ async def _figures(session: ReadSession, workspace_id: Any) -> dict[str, Any]:
         "activity": await queries.activity(session, workspace_id, int(time.time() // 86_400)),
         "samples": await queries.samples(session, workspace_id),
     }
-
-
-def _recent(prompt: dict[str, Any]) -> dict[str, Any]:
-    latest = prompt["latest"]
-    return {**prompt, "latest_score": latest["score"] if latest else None}
 
 
 def _steps(shown: dict[str, Any], links: Links) -> list[dict[str, Any]]:

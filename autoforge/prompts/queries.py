@@ -23,6 +23,7 @@ from autoforge.db.keyset import KeysetQuery
 from autoforge.errors import BadInput, NotFound
 
 _Head, _HeadVersion, _LabelVersion = aliased(m.PromptHead), aliased(m.PromptVersion), aliased(m.PromptVersion)
+_RunVersion = aliased(m.PromptVersion)
 
 _latest_id = (
     select(m.Evaluation.id)
@@ -55,6 +56,7 @@ _COLUMNS: Mapping[str, tuple[Any, ...]] = {
         m.Evaluation.score.label("latest_score"),
         m.Evaluation.cases.label("latest_cases"),
         m.Evaluation.model.label("latest_model"),
+        _RunVersion.number.label("latest_version"),
     ),
     "created_at": (m.Prompt.created_at,),
     "updated_at": (m.Prompt.updated_at,),
@@ -147,6 +149,7 @@ def _joined(statement: Select[Any], fields: tuple[str, ...]) -> Select[Any]:
         statement = statement.join(_Head, on_main).join(_HeadVersion, _HeadVersion.id == _Head.version_id)
     if "latest" in fields:
         statement = statement.outerjoin(m.Evaluation, m.Evaluation.id == _latest_id)
+        statement = statement.outerjoin(_RunVersion, _RunVersion.id == m.Evaluation.version_id)
     return statement
 
 
@@ -166,10 +169,13 @@ def _tags_of(tags: str) -> list[str]:
     return [] if tags == "[]" else list(json.loads(tags))
 
 
-def _latest_of(evaluation_id: UUID | None, score: float | None, cases: int, model: str) -> dict[str, Any] | None:
+def _latest_of(
+    evaluation_id: UUID | None, score: float | None, cases: int, model: str, version: int | None
+) -> dict[str, Any] | None:
+    """The latest run; ``version`` is what it scored, which need not be the one that the list shows."""
     if evaluation_id is None:
         return None
-    return {"evaluation_id": evaluation_id, "score": score, "cases": cases, "model": model}
+    return {"evaluation_id": evaluation_id, "score": score, "cases": cases, "model": model, "version": version}
 
 
 def _labels_of(labels: str | None) -> list[dict[str, Any]]:
@@ -182,7 +188,7 @@ def _labels_of(labels: str | None) -> list[dict[str, Any]]:
 _MADE: Mapping[str, tuple[tuple[str, ...], Callable[..., Any]]] = {
     "tags": (("tags",), _tags_of),
     "labels": (("labels",), _labels_of),
-    "latest": (("evaluation_id", "latest_score", "latest_cases", "latest_model"), _latest_of),
+    "latest": (("evaluation_id", "latest_score", "latest_cases", "latest_model", "latest_version"), _latest_of),
 }
 
 

@@ -100,6 +100,7 @@ class LatestEvaluation(BaseModel):
     score: float | None
     cases: int
     model: str
+    version: int | None
 
 
 class PromptItem(BaseModel):
@@ -134,6 +135,7 @@ class VersionItem(BaseModel):
     created_at: datetime
     parents: list[int]
     latest_score: float | None = None
+    latest_model: str | None = None
 
 
 class VersionOut(VersionItem):

@@ -31,8 +31,8 @@ _parents = (  # "position:number" each: which parent is the first one matters, a
     .scalar_subquery()
     .label("parents")
 )
-_latest_score = (
-    select(m.Evaluation.score)
+_latest_id = (
+    select(m.Evaluation.id)
     .where(
         m.Evaluation.prompt_id == m.PromptVersion.prompt_id,
         m.Evaluation.version_id == m.PromptVersion.id,
@@ -42,8 +42,8 @@ _latest_score = (
     .limit(1)
     .correlate(m.PromptVersion)
     .scalar_subquery()
-    .label("latest_score")
 )
+_LATEST = (m.Evaluation.score.label("latest_score"), m.Evaluation.model.label("latest_model"))
 
 
 def _of_prompt(*more: Any) -> Any:
@@ -54,9 +54,14 @@ def _of_prompt(*more: Any) -> Any:
     )
 
 
+def _with_latest(*more: Any) -> Any:
+    """With the score and the model of the version's latest run: a score says little without its model."""
+    return _of_prompt(*_LATEST, *more).outerjoin(m.Evaluation, m.Evaluation.id == _latest_id)
+
+
 _NEWEST = named(
     "versions.newest",
-    _of_prompt(_latest_score)
+    _with_latest()
     .where(m.PromptVersion.number < bindparam("before"))
     .order_by(m.PromptVersion.number.desc())
     .limit(bindparam("limit")),
@@ -64,12 +69,12 @@ _NEWEST = named(
 )
 _ONE = named(
     "versions.one",
-    _of_prompt(_latest_score, m.PromptVersion.content).where(m.PromptVersion.number == bindparam("number")),
+    _with_latest(m.PromptVersion.content).where(m.PromptVersion.number == bindparam("number")),
     bounded=True,
 )
 _ONE_OF_WORKSPACE = named(
     "versions.one_of_workspace",
-    _of_prompt(_latest_score, m.PromptVersion.content).where(
+    _with_latest(m.PromptVersion.content).where(
         m.PromptVersion.number == bindparam("number"),
         m.PromptVersion.prompt_id.in_(
             select(m.Prompt.id).where(

@@ -13,7 +13,7 @@ from autoforge.access import Actor
 from autoforge.analytics import pages as analytics_pages
 from autoforge.analytics import routes as analytics_routes
 from autoforge.db import Database
-from autoforge.evaluations import pages, routes, suite_pages, suite_routes
+from autoforge.evaluations import pages, routes, run_editing, suite_pages, suite_routes
 from autoforge.evaluations.cases import Outcome
 from autoforge.evaluations.suite_commands import StoredSuite
 from tests import make
@@ -51,7 +51,7 @@ async def world(database: Database) -> World:
 @pytest.fixture
 async def client(world: World) -> AsyncIterator[httpx2.AsyncClient]:
     api = (suite_routes.router, routes.router, analytics_routes.router)
-    shown = (suite_pages.router, pages.router, analytics_pages.router)
+    shown = (run_editing.router, suite_pages.router, pages.router, analytics_pages.router)
     async with serving(world.database, world.owner, api=api, pages=shown) as opened:
         yield opened
 

@@ -267,3 +267,16 @@ async def test_pages_show_what_is_stored(client: httpx2.AsyncClient, world: Worl
         assert (await client.get(f"/w/main/{path}")).status_code == 404
     for path in ("evaluations?suite=x", "evaluations?status=nonsense", "suites?sort=password"):
         assert (await client.get(f"/w/main/{path}")).status_code == 200
+
+
+async def test_a_run_is_deleted_on_its_page_and_brought_back(client: httpx2.AsyncClient, world: World) -> None:
+    mine = f"/w/main/evaluations/{world.runs[0]}"
+    assert f'action="{mine}/delete"' in (await client.get(mine)).text
+    assert (await client.post(f"{mine}/delete")).headers["location"] == "/w/main/evaluations"
+    assert (await client.get(mine)).status_code == 404
+    listed = (await client.get("/w/main/evaluations")).text
+    assert (mine in listed.replace(f"{mine}/restore", ""), f"{mine}/restore" in listed) == (False, True)
+    assert (await client.post(f"{mine}/restore")).headers["location"] == mine
+    assert (await client.get(mine)).status_code == 200
+    for part in ("delete", "restore"):
+        assert (await client.post(f"/w/main/evaluations/{world.foreign_run}/{part}")).status_code == 404

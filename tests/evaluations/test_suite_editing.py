@@ -79,10 +79,12 @@ async def test_what_is_wrong_is_said_at_its_field(client: httpx2.AsyncClient) ->
 async def test_deleting_can_be_undone_and_is_for_members_alone(client: httpx2.AsyncClient, world: World) -> None:
     mine = f"{W}/{world.suite.suite_id}"
     assert (await client.post(f"{mine}/delete")).headers["location"] == W
-    assert (await client.get(mine)).status_code == 404
+    gone = await client.get(mine)
+    assert (gone.status_code, "was deleted" in gone.text, f'action="{mine}/restore"' in gone.text) == (200, True, True)
     assert (await client.post(f"{mine}/restore")).headers["location"] == mine
     assert (await client.get(mine)).status_code == 200
     for other in (world.foreign_suite, uuid4()):
         assert (await client.get(f"{W}/{other}/edit")).status_code == 404
+        assert (await client.get(f"{W}/{other}")).status_code == 404
         for part in ("edit", "delete", "restore"):
             assert (await client.post(f"{W}/{other}/{part}", data={"name": "x", "row_version": "1"})).status_code == 404

@@ -58,7 +58,7 @@ class TestLists:
         (item,) = await listed(database, owner)
         assert item["labels"] == [{"name": "b-1", "number": 1}, {"name": "live", "number": 1}]
         assert (item["head_number"], item["owner"], item["tags"], item["title"]) == (2, owner.user_name, ["x"], "T")
-        assert item["latest"] == {"evaluation_id": latest, "score": 0.75, "cases": 4, "model": "gpt"}
+        assert item["latest"] == {"evaluation_id": latest, "score": 0.75, "cases": 4, "model": "gpt", "version": 1}
 
     @pytest.mark.parametrize("sort", ["name", "-name", "created_at", "-created_at", "updated_at", "-updated_at"])
     async def test_pages_in_every_order_hold_everything_once(self, database: Database, owner: Actor, sort: str) -> None:

@@ -30,6 +30,9 @@ def label(name: str, number: int) -> Context:
     return {"name": name, "number": number}
 
 
+LATEST = {"evaluation_id": ident(50), "cases": 120, "model": "small-model"}
+
+
 def _prompt_rows() -> list[Context]:
     rows = [
         (
@@ -87,7 +90,13 @@ def _prompt_rows() -> list[Context]:
             "latest_score": score,
             "latest": None
             if score is None
-            else {"evaluation_id": ident(50 + i), "score": score, "cases": 120 * (i + 1)},
+            else {
+                "evaluation_id": ident(50 + i),
+                "score": score,
+                "cases": 120 * (i + 1),
+                "model": "m-1",
+                "version": i or None,
+            },
         }
         for i, (name, title, status, number, labels, score, hours) in enumerate(rows)
     ]
@@ -144,6 +153,7 @@ VERSION = {
     "branches": ["main"],
     "labels": [],
     "latest_score": 0.9142,
+    "latest_model": "small-model",
 }
 
 
@@ -157,8 +167,18 @@ def _history() -> list[Context]:
         (2, [1], "Answer as JSON", BEN, 400, [], [], 0.69),
         (1, [], "", ANN, 960, [], [], None),
     ]
-    names = ("number", "parents", "message", "author", "created_at", "branches", "labels", "latest_score")
-    return [dict(zip(names, [*row[:4], ago(hours=row[4]), *row[5:]], strict=True)) for row in rows]
+    names = (
+        "number",
+        "parents",
+        "message",
+        "author",
+        "created_at",
+        "branches",
+        "labels",
+        "latest_score",
+        "latest_model",
+    )
+    return [dict(zip(names, [*row[:4], ago(hours=row[4]), *row[5:], "m-1"], strict=True)) for row in rows]
 
 
 HISTORY = _history()
@@ -336,7 +356,6 @@ ANALYSIS = {
         }
         for i, row in enumerate(PROMPTS[:7])
     ],
-    "chart": CHART,
     "computed_at": ago(minutes=14),
     "pager": pager(7, None),
 }

@@ -185,6 +185,7 @@ PAGES: dict[str, list[Context]] = {
         {"suites": SUITES, "pager": pager(2, None), "filtered": False},
         {"suites": [], "pager": pager(0, None), "filtered": False},
     ],
+    "suites/deleted.html": [{"suite": {"id": ident(90), "name": "Support mail", "deleted_at": NOW}}],
     "suites/show.html": [
         {
             "suite": {**SUITES[0], "created_at": ago(days=60)},
@@ -226,12 +227,19 @@ PAGES: dict[str, list[Context]] = {
                 "finish_reason": "stop",
             },
             "elsewhere": [
-                {"run_id": ident(61), "run_name": "baseline", "result_id": 3, "outcome": "pass", "score": 1.0}
+                {
+                    "run_id": ident(61),
+                    "run_name": "baseline",
+                    "model": "",
+                    "result_id": 3,
+                    "outcome": "pass",
+                    "score": 1.0,
+                }
             ],
         }
     ],
     "evaluations/compare.html": COMPARE,
-    "analysis.html": [ANALYSIS, {"rows": [], "chart": None, "computed_at": NOW, "pager": pager(0, None)}],
+    "analysis.html": [ANALYSIS, {"rows": [], "computed_at": NOW, "pager": pager(0, None)}],
     "error.html": [{"problem": {**PROBLEM, "status": status}} for status in (401, 404, 409, 422, 500, 503)],
     "styleguide.html": [
         {
