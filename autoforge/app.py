@@ -22,7 +22,7 @@ from autoforge.analytics import routes as analytics_routes
 from autoforge.evaluations import pages as evaluation_pages
 from autoforge.evaluations import prompt_pages as prompt_evaluation_pages
 from autoforge.evaluations import routes as evaluation_routes
-from autoforge.evaluations import run_editing, suite_editing, suite_pages, suite_routes
+from autoforge.evaluations import run_editing, scoring_pages, suite_editing, suite_pages, suite_routes
 from autoforge.jobs import pages as job_pages
 from autoforge.jobs import routes as job_routes
 from autoforge.operations import (
@@ -200,6 +200,7 @@ PAGES = (
     template_editing,  # its fixed address comes before /templates/{template_id}
     template_pages,
     run_editing,
+    scoring_pages,
     suite_editing,  # its fixed address comes before /suites/{suite_id}
     suite_pages,
     evaluation_pages,

@@ -36,7 +36,8 @@ router = APIRouter(prefix="/evaluations")
 
 
 @cache
-def _scorers() -> ThreadPoolExecutor:
+def scorers() -> ThreadPoolExecutor:
+    """Two threads for all scoring of this process: the rest of it must go on meanwhile."""
     return ThreadPoolExecutor(max_workers=2, thread_name_prefix="scoring")
 
 
@@ -95,7 +96,7 @@ async def _scored(suite: StoredSuite, given: list[OutputIn]) -> list[CaseResult]
     outputs = [_output(one) for one in given]
     outputs += [Output(error="no output was recorded for this case")] * (len(suite.cases) - len(outputs))
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_scorers(), score_outputs, suite.cases, outputs)
+    return await loop.run_in_executor(scorers(), score_outputs, suite.cases, outputs)
 
 
 def _output(given: OutputIn) -> Output:

@@ -75,7 +75,7 @@ def _steps(shown: dict[str, Any], links: Links) -> list[dict[str, Any]]:
             "body": "A promptfoo-shaped file of test cases is enough; no model is called.",
             "done": own["evaluations"],
             "command": "autoforge evaluate config.yaml --outputs outputs.jsonl",
-            "url": links.evaluations(),
+            "url": links.suites(),
         },
         {
             "title": "Compare two runs",

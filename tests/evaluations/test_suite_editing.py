@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,7 +11,8 @@ import httpx2
 import pytest
 
 from autoforge.db import Database
-from autoforge.evaluations import suite_editing, suite_pages, suite_queries
+from autoforge.evaluations import queries, scoring_pages, suite_editing, suite_pages, suite_queries
+from autoforge.evaluations.queries import Filters
 from tests.evaluations.conftest import World
 from tests.web.client import serving
 
@@ -27,7 +29,7 @@ CONFIG = b"description: From a file\ntests:\n- vars: {a: 1}\n  assert: [{type: e
 
 @pytest.fixture
 async def client(world: World) -> AsyncIterator[httpx2.AsyncClient]:
-    rooms = (suite_editing.router, suite_pages.router)
+    rooms = (scoring_pages.router, suite_editing.router, suite_pages.router)
     async with serving(world.database, world.owner, pages=rooms) as client:
         yield client
 
@@ -88,3 +90,57 @@ async def test_deleting_can_be_undone_and_is_for_members_alone(client: httpx2.As
         assert (await client.get(f"{W}/{other}")).status_code == 404
         for part in ("edit", "delete", "restore"):
             assert (await client.post(f"{W}/{other}/{part}", data={"name": "x", "row_version": "1"})).status_code == 404
+
+
+def outputs(*rows: dict[str, Any]) -> dict[str, Any]:
+    return {"file": ("outputs.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows).encode())}
+
+
+async def test_recorded_outputs_are_scored_on_a_page(client: httpx2.AsyncClient, world: World) -> None:
+    made = await client.post(W, data={"name": "greetings", "tests": TESTS})
+    mine = made.headers["location"]
+    assert f'href="{mine}/score"' in (await client.get(mine)).text
+    assert "Score outputs" in (await client.get(f"{mine}/score")).text
+    several = [{"output": text, "model": model} for text, model in (("Dear Ann", "a"), ("Dear Bob", "a"), ("x", "b"))]
+    answer = await client.post(
+        f"{mine}/score", files=outputs(*several), data={"prompt": "mail", "model_field": "model"}
+    )
+    assert answer.headers["location"] == f"/w/main/evaluations?suite={mine.rpartition('/')[2]}"
+    one = await client.post(f"{mine}/score", files=outputs({"output": "Dear Ann"}), data={"model": "small"})
+    async with world.database.read() as session:
+        about = Filters(suite_id=UUID(mine.rpartition("/")[2]))
+        runs, _ = await queries.page(session, world.owner.workspace_id, about, 10)
+    assert one.headers["location"] == f"/w/main/evaluations/{runs[0]['id']}"
+    assert [(run["model"], run["prompt_name"], run["cases"]) for run in runs] == [
+        ("small", None, 2),
+        ("b", "mail", 2),
+        ("a", "mail", 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sent", "field"),
+    [
+        ({}, "file"),
+        ({"files": {"file": ("a.jsonl", b"{nonsense")}}, "file"),
+        ({"files": outputs({"colour": 1, "shape": 2})}, "file"),
+        ({"files": outputs({"output": "x"}), "data": {"prompt": "no/such@3"}}, "prompt"),
+        (
+            {
+                "files": outputs(*({"output": "x", "model": one} for one in "ab")),
+                "data": {"model": "c", "model_field": "model"},
+            },
+            "model",
+        ),
+    ],
+)
+async def test_what_cannot_be_scored_is_said_at_its_field_and_nothing_is_stored(
+    client: httpx2.AsyncClient, world: World, sent: dict[str, Any], field: str
+) -> None:
+    before = (await client.get(f"/w/main/suites/{world.suite.suite_id}")).text
+    answer = await client.post(f"{W}/{world.suite.suite_id}/score", **({"data": {"model": ""}} | sent))
+    assert (answer.status_code, f'id="{field}-wrong"' in answer.text) == (422, True)
+    assert (await client.get(f"/w/main/suites/{world.suite.suite_id}")).text == before
+    for other in (world.foreign_suite, uuid4()):
+        assert (await client.get(f"{W}/{other}/score")).status_code == 404
+        assert (await client.post(f"{W}/{other}/score", **({"data": {"model": ""}} | sent))).status_code == 404

@@ -186,6 +186,14 @@ PAGES: dict[str, list[Context]] = {
         {"suites": [], "pager": pager(0, None), "filtered": False},
     ],
     "suites/deleted.html": [{"suite": {"id": ident(90), "name": "Support mail", "deleted_at": NOW}}],
+    "suites/score.html": [
+        {"suite": SUITES[0], "values": {"model": "", "model_field": "", "prompt": "", "join": ""}, "errors": {}},
+        {
+            "suite": {**SUITES[1], "cases": 1},
+            "values": {"model": "m", "model_field": "by", "prompt": "p@9", "join": "id"},
+            "errors": {"file": "Choose a file of outputs first.", "prompt": "There is no prompt 'p@9'."},
+        },
+    ],
     "suites/show.html": [
         {
             "suite": {**SUITES[0], "created_at": ago(days=60)},
