@@ -74,7 +74,7 @@ async def samples(session: ReadSession, workspace_id: UUID) -> dict[str, Any]:
 def _day(dialect: str) -> ColumnElement[Any]:
     """The days since 1970, in UTC, of an evaluation."""
     if dialect == "sqlite":
-        return type_coerce(m.Evaluation.created_at, BigInteger) / 86_400_000_000
+        return type_coerce(m.Evaluation.created_at, BigInteger) // 86_400_000_000  # `/` would be of floats, here too
     return cast(func.floor(extract("epoch", m.Evaluation.created_at) / 86_400), BigInteger)
 
 
