@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from autoforge.cli.running import data_options, settings_of
+from autoforge.errors import BadInput
 
 if TYPE_CHECKING:
     from autoforge.operations.doctor.finding import Report
@@ -37,6 +38,7 @@ def doctor(
     are used when it is reached. Settings are those of this command's environment: give it that of the server. Exit
     code 1 when something was found.
     """
+    _check_ids(ignore)
     report = asyncio.run(_examine(settings_of(data, database_url, cache_url=cache_url), ignore, seconds))
     if as_json:
         import msgspec
@@ -47,6 +49,18 @@ def doctor(
 
         click.echo(markdown(report), nl=False)
     raise SystemExit(0 if report.healthy else 1)
+
+
+def _check_ids(ignored: tuple[str, ...]) -> None:
+    """BadInput for an id that no finding has: it would be accepted for nothing."""
+    from difflib import get_close_matches
+
+    from autoforge.operations.doctor.finding import IDS
+
+    for one in ignored:
+        if one not in IDS:
+            near = get_close_matches(one, sorted(IDS), 1, 0.0)
+            raise BadInput.at("--ignore", f"There is no finding {one}. Did you mean {near[0]}?")
 
 
 async def _examine(settings: Settings, ignored: tuple[str, ...], seconds: float) -> Report:

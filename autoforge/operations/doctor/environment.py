@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from autoforge.db import clock
 from autoforge.db.engines import SAFE_SQLITE, version_warnings
+from autoforge.operations.doctor import remedies
 from autoforge.operations.doctor.finding import Finding, Severity, plural
 from autoforge.operations.doctor.patient import Patient
 
@@ -50,7 +51,7 @@ async def disk_space(patient: Patient) -> AsyncIterator[Finding]:
         f"{host.disk_free // _MB:,} MB are free on the disk of the data ({share:.0%})",
         ("Without space no write is accepted; SQLite also needs some for its log and for sorting.",),
         "Free space, or move the data directory to a larger disk.",
-        f"du -xh --max-depth=2 {patient.data} | sort -h | tail",
+        f"du -xh --max-depth=2 {remedies.quoted(patient.data)} | sort -h | tail",
     )
 
 
@@ -86,7 +87,7 @@ async def permissions(patient: Patient) -> AsyncIterator[Finding]:
             (f"{secret}: sessions, keys and links are hashed with it.",),
             "Let only the account of the service read it; if others may have read it, make a new one (everybody "
             "signs in again, and API keys are made anew).",
-            f"chmod 600 {secret}",
+            f"chmod 600 {remedies.quoted(secret)}",
         )
     places = [patient.data, *([patient.path] if patient.is_sqlite else [])]
     open_to_all = [path for path in places if (mode := _mode(path)) is not None and mode & stat.S_IWOTH]
@@ -97,7 +98,7 @@ async def permissions(patient: Patient) -> AsyncIterator[Finding]:
             "Everybody on this machine can change the data",
             tuple(f"{path}: {stat.filemode(_mode(path) or 0)}" for path in open_to_all),
             "Let only the account of the service write there.",
-            "\n".join(f"chmod o-w {path}" for path in open_to_all),
+            "\n".join(f"chmod o-w {remedies.quoted(path)}" for path in open_to_all),
         )
 
 

@@ -68,9 +68,11 @@ def _on_postgresql(connection: Connection, sql: str) -> Any:
     connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
     connection.exec_driver_sql(f"PREPARE autoforge_doctor AS {sql}")
     nothing = ", ".join(["NULL"] * max(numbers))
-    plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) EXECUTE autoforge_doctor({nothing})").scalar()
-    connection.exec_driver_sql("DEALLOCATE autoforge_doctor")
-    return plan
+    try:
+        with connection.begin_nested():  # what fails would end the transaction, and with it the way to deallocate
+            return connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) EXECUTE autoforge_doctor({nothing})").scalar()
+    finally:
+        connection.exec_driver_sql("DEALLOCATE autoforge_doctor")
 
 
 def _of_sqlite(name: str, rows: list[tuple[int, int, str]]) -> Plan:

@@ -12,7 +12,7 @@ SHOWN = 10
 
 _IDS = """
 migration-none migration-behind migration-ahead migration-unknown schema-drift
-index-dropped index-missing index-unused index-duplicate index-invalid index-differs
+index-dropped index-missing index-unused index-duplicate index-invalid index-differs index-unexpected trigger-unexpected
 plan-full-scan plan-temporary-sort n-plus-one statement-slow
 pool-tiny pool-exceeds-server writer-queue
 cache-hit-rate cache-evicts cache-huge cache-url-missing redis-unreachable redis-noeviction redis-unbounded

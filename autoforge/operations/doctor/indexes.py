@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Index, text
 
 from autoforge.db import ReadSession, revision
 from autoforge.db.models import Base
-from autoforge.operations.doctor import advice, catalogue, migrations, schema
+from autoforge.operations.doctor import advice, catalogue, migrations, remedies, schema
 from autoforge.operations.doctor.accepted import ACCEPTED
 from autoforge.operations.doctor.catalogue import Known
 from autoforge.operations.doctor.copies import Copy, copied, plan_on
@@ -289,6 +289,10 @@ async def superfluous(patient: Patient) -> AsyncIterator[Finding]:
         if await migrations.current(session) != revision.newest():
             return  # an older or newer version's indexes are no mistake
     strange = [one for one in there if not one.kept and one.name not in declared]
+    refusing = [one for one in strange if one.unique and not _is_held(one, there, declared)]
+    for finding in (_refuses(patient, one) for one in refusing):
+        yield finding
+    strange = [one for one in strange if one not in refusing]
     doubled = {one.name: other for one in strange if (other := _covering(one, there)) is not None}
     for one in strange:
         if one.name in doubled:
@@ -301,10 +305,33 @@ async def superfluous(patient: Patient) -> AsyncIterator[Finding]:
                 "Drop it: every write pays for it.",
                 _drop(patient, one.name),
             )
-    rest = [one for one in strange if one.name not in doubled and not one.unique]
+    rest = [one for one in strange if one.name not in doubled]
     if rest:
         async for finding in _unused(patient, rest):
             yield finding
+
+
+def _is_held(one: TableIndex, there: Iterable[TableIndex], declared: Collection[str]) -> bool:
+    """Whether a key or a declared index lets nothing in that this unique index would refuse."""
+    return any(
+        other.unique
+        and other.table == one.table
+        and (other.kept or other.name in declared)
+        and other.where in ("", one.where)
+        and set(other.columns) <= set(one.columns)
+        for other in there
+    )
+
+
+def _refuses(patient: Patient, one: TableIndex) -> Finding:
+    return Finding(
+        "index-unexpected",
+        Severity.HIGH,
+        f"The unique index {one.name} of {one.table} refuses rows that the product may write",
+        (f"{one.name}: {_shape(one)}", "No model declares it; who is refused is told another reason."),
+        "Drop it.",
+        _drop(patient, one.name),
+    )
 
 
 def _covering(one: TableIndex, there: Iterable[TableIndex]) -> TableIndex | None:
@@ -340,7 +367,7 @@ async def _unused(patient: Patient, candidates: Sequence[TableIndex]) -> AsyncIt
 
 
 def _drop(patient: Patient, name: str) -> str:
-    return f"DROP INDEX {name};" if patient.is_sqlite else f"DROP INDEX CONCURRENTLY {name};"
+    return f"DROP INDEX {'' if patient.is_sqlite else 'CONCURRENTLY '}{remedies.identifier(name)};"
 
 
 async def invalid(patient: Patient) -> AsyncIterator[Finding]:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, and_, exists, inspect, or_, select, text
+from sqlalchemy import Executable, and_, exists, or_, select, text
 from sqlalchemy.orm import aliased
 
 from autoforge.access import audit
@@ -18,6 +18,7 @@ from autoforge.db import models as m
 from autoforge.db.models import Base
 from autoforge.evaluations.stored_cases import HASH_SCHEME as CASE_SCHEME
 from autoforge.evaluations.stored_cases import content_hash as case_hash
+from autoforge.operations.doctor import remedies
 from autoforge.operations.doctor.finding import SHOWN, Finding, Severity, examples, plural
 from autoforge.operations.doctor.patient import Patient
 from autoforge.prompts.content import HASH_SCHEME, hash_of
@@ -29,7 +30,7 @@ _Child, _Parent = aliased(m.PromptVersion), aliased(m.PromptVersion)
 
 _FOREIGN_HEADS = named(
     "doctor.foreign_heads",
-    select(m.Prompt.name.label("prompt"), m.PromptHead.kind, m.PromptHead.name, m.PromptHead.version_id)
+    select(m.Prompt.name.label("prompt"), m.Prompt.id, m.PromptHead.kind, m.PromptHead.name, m.PromptHead.version_id)
     .select_from(m.PromptHead)
     .join(m.Prompt, m.Prompt.id == m.PromptHead.prompt_id)
     .join(m.PromptVersion, m.PromptVersion.id == m.PromptHead.version_id)
@@ -99,7 +100,9 @@ async def gather(
 
 async def heads(patient: Patient) -> AsyncIterator[Finding]:
     count, shown = await gather(
-        patient, _FOREIGN_HEADS, lambda row: f"{row.prompt}: {row.kind} {row.name} points at {row.version_id}"
+        patient,
+        _FOREIGN_HEADS,
+        lambda row: f"{row.prompt} ({row.id}): {row.kind} {row.name} is at {row.version_id}",
     )
     if count:
         yield Finding(
@@ -109,7 +112,7 @@ async def heads(patient: Patient) -> AsyncIterator[Finding]:
             examples(shown, count),
             "Whoever asks for this prompt gets another one's content. Move each head to a version of its own prompt; "
             "its history shows where it was before.",
-            'POST /api/v1/prompts/{id}/labels/{name}  {"version": NUMBER}',
+            'PUT /api/v1/prompts/{prompt_id}/heads/{kind}/{name}  {"number": NUMBER}',
         )
     count, shown = await gather(patient, _HEADLESS, lambda row: f"{row.prompt} ({row.id})")
     if count:
@@ -144,7 +147,7 @@ async def contents(patient: Patient) -> AsyncIterator[Finding]:
             examples(shown, count),
             f"The {HASH_SCHEME} hash beside the content disagrees with it: somebody changed the row by hand, or the "
             "disk did. Restore these rows from a backup.",
-            "autoforge audit verify",
+            remedies.command(patient, "audit verify"),
         )
     count, shown = await gather(
         patient,
@@ -160,7 +163,7 @@ async def contents(patient: Patient) -> AsyncIterator[Finding]:
             examples(shown, count),
             f"The {CASE_SCHEME} hash beside the case disagrees with it, so results show cases that they were not "
             "scored on. Restore these rows from a backup.",
-            "autoforge audit verify",
+            remedies.command(patient, "audit verify"),
         )
 
 
@@ -231,43 +234,12 @@ async def audit_chain(patient: Patient) -> AsyncIterator[Finding]:
             "audit-chain-broken",
             Severity.CRITICAL,
             f"The audit log does not hold from entry {broken.seq} on",
-            (f"{entries:,} entries hold; then: {broken.problem}.", f"Last good hash: {newest.hex()}"),
+            (
+                f"{plural(entries, 'entry holds', 'entries hold')}; then: {broken.problem}.",
+                f"Last good hash: {newest.hex()}",
+            ),
             "Somebody changed or cut the log. Compare it with an export or an anchor that was noted elsewhere.",
-            "autoforge audit verify\nautoforge audit export -o audit.jsonl",
-        )
-
-
-_GUARDS: dict[str, tuple[str, ...]] = {
-    "sqlite": ("audit_log_moves_head", "audit_log_keeps", "audit_log_stays"),
-    "postgresql": ("audit_log_moves_head", "audit_log_keeps"),
-}
-
-
-async def audit_guards(patient: Patient) -> AsyncIterator[Finding]:
-    """The triggers that refuse changes of the log."""
-    if patient.is_sqlite:
-        asked = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'audit_log'"
-    else:
-        asked = (
-            "SELECT tgname AS name FROM pg_trigger WHERE tgrelid = to_regclass('audit_log')"
-            " AND NOT tgisinternal AND tgenabled <> 'D'"
-        )
-    async with patient.read() as session:
-        if not await session.call(lambda: inspect(session.connection).has_table("audit_log")):
-            return
-        found = {row.name for row in await session.all(text(asked))}
-    if gone := [name for name in _GUARDS[patient.database.dialect] if name not in found]:
-        yield Finding(
-            "audit-unguarded",
-            Severity.HIGH,
-            "The audit log can be changed: its triggers are gone or switched off",
-            tuple(f"trigger {name}" for name in gone),
-            "Verify the log, then put the triggers back as migration 0002 makes them."
-            if patient.is_sqlite
-            else "Verify the log, then switch the triggers on again.",
-            "autoforge audit verify"
-            if patient.is_sqlite
-            else "autoforge audit verify\nALTER TABLE audit_log ENABLE TRIGGER ALL;",
+            remedies.commands(patient, "audit verify", "audit export -o audit.jsonl"),
         )
 
 
@@ -282,7 +254,7 @@ async def foreign_keys(patient: Patient) -> AsyncIterator[Finding]:
             examples(found, len(found)),
             "A program changed the data with foreign keys switched off. Restore the missing rows, or delete those "
             "that refer to them.",
-            f"sqlite3 {patient.path} 'PRAGMA foreign_key_check'" if patient.is_sqlite else "",
+            remedies.on_file(patient, "PRAGMA foreign_key_check") if patient.is_sqlite else "",
         )
 
 
@@ -327,12 +299,12 @@ async def file(patient: Patient) -> AsyncIterator[Finding]:
             examples(lines, len(lines)),
             "Stop the server, keep a copy of the file with its -wal and -shm, and restore a backup. Where only "
             "indexes are named, REINDEX repairs them.",
-            f"sqlite3 {patient.path} 'REINDEX'\nsqlite3 {patient.path} 'PRAGMA integrity_check'",
+            "\n".join(remedies.on_file(patient, one) for one in ("REINDEX", "PRAGMA integrity_check")),
         )
 
 
 _LIVE = (
-    select(m.Prompt.seq, m.Prompt.workspace_id, m.Prompt.name, m.Prompt.title, m.Prompt.description)
+    select(m.Prompt.seq, m.Prompt.id, m.Prompt.name, m.Prompt.title, m.Prompt.description)
     .where(m.Prompt.deleted_at.is_(None))
     .order_by(m.Prompt.seq)
 )
@@ -345,9 +317,7 @@ _INDEXED = {
 async def search_index(patient: Patient) -> AsyncIterator[Finding]:
     """Every prompt that is not deleted has its entry, and every entry a prompt."""
     condition = _INDEXED[patient.database.dialect]
-    count, shown = await gather(
-        patient, _LIVE.where(text(f"NOT {condition}")), lambda row: f"{row.name} ({row.workspace_id})"
-    )
+    count, shown = await gather(patient, _LIVE.where(text(f"NOT {condition}")), lambda row: f"{row.name} ({row.id})")
     if count:
         yield Finding(
             "search-index-gap",
@@ -355,7 +325,7 @@ async def search_index(patient: Patient) -> AsyncIterator[Finding]:
             f"{plural(count, 'prompt is', 'prompts are')} not found by any search",
             examples(shown, count),
             "Save the prompt again (any change of its title writes its entry), or import it again.",
-            'PATCH /api/v1/prompts/{id}  {"title": "..."}',
+            'PATCH /api/v1/prompts/{prompt_id}  {"title": "..."}',
         )
     key = "rowid" if patient.is_sqlite else "seq"
     async with patient.read() as session:
@@ -378,4 +348,4 @@ async def search_index(patient: Patient) -> AsyncIterator[Finding]:
         )
 
 
-CHECKS = (file, foreign_keys, heads, contents, lineage, runs, audit_chain, audit_guards, search_index)
+CHECKS = (file, foreign_keys, heads, contents, lineage, runs, audit_chain, search_index)

@@ -15,6 +15,10 @@ from autoforge.telemetry import slow
 _WRITER_WAIT = 0.5  # seconds
 _ENOUGH_WAITS = 20
 _SHORT_LIVED = {"access"}  # kept for a second: its rate says how often people ask, not how good the cache is
+_KEPT = (
+    "CONFIG REWRITE keeps that over a restart. Where it answers that the server is running without a config file (as "
+    "in most containers), add `--maxmemory 256mb --maxmemory-policy allkeys-lru` to the command that starts Redis."
+)
 _EVICTED_SHARE = 0.1  # of the computed values
 
 
@@ -175,7 +179,7 @@ async def redis(patient: Patient) -> AsyncIterator[Finding]:
             Severity.LOW,
             "Redis may take all memory of its machine",
             (f"maxmemory=0, policy {told['maxmemory_policy']}, {int(told['used_memory']) // 1024:,} KB in use.",),
-            "Give it a limit, and let it forget what was not used for long.",
+            f"Give it a limit, and let it forget what was not used for long. {_KEPT}",
             "CONFIG SET maxmemory 256mb\nCONFIG SET maxmemory-policy allkeys-lru\nCONFIG REWRITE",
         )
     elif told and told["maxmemory_policy"] == "noeviction":
@@ -184,7 +188,7 @@ async def redis(patient: Patient) -> AsyncIterator[Finding]:
             Severity.MEDIUM,
             "Redis refuses to take anything once it is full",
             (f"maxmemory={told['maxmemory']}, policy noeviction: the cache then goes on without it.",),
-            "Let it forget what was not used for long; any policy that evicts is right for us.",
+            f"Let it forget what was not used for long; any policy that evicts is right for us. {_KEPT}",
             "CONFIG SET maxmemory-policy allkeys-lru\nCONFIG REWRITE",
         )
 

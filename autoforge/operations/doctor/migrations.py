@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy import inspect, text
 
 from autoforge.db import ReadSession, revision
+from autoforge.operations.doctor import remedies
 from autoforge.operations.doctor.finding import Finding, Severity, examples
 from autoforge.operations.doctor.patient import Patient
 
-_UPGRADE = "autoforge db upgrade"
+_UPGRADE = "db upgrade"
 _AT = text("SELECT version_num FROM alembic_version")
 # Indexes have checks of their own (indexes.py), which know what a missing one costs.
 _ELSEWHERE = {"add_index", "remove_index"}
@@ -37,7 +38,7 @@ async def revisions(patient: Patient) -> AsyncIterator[Finding]:
             "The database was never migrated",
             ("There is no table alembic_version, or it is empty.",),
             "Apply the migrations; a server does it when it starts.",
-            _UPGRADE,
+            remedies.command(patient, _UPGRADE),
         )
     elif at in revision.known():
         yield Finding(
@@ -46,7 +47,7 @@ async def revisions(patient: Patient) -> AsyncIterator[Finding]:
             f"The database is at revision {at}, this version needs {newest}",
             (f"Not applied: {', '.join(one for one in sorted(revision.known()) if one > at)}.",),
             "Apply the missing migrations; a server does it when it starts.",
-            _UPGRADE,
+            remedies.command(patient, _UPGRADE),
         )
     else:
         ahead = at.isdigit() and at > newest
@@ -77,9 +78,8 @@ async def drift(patient: Patient) -> AsyncIterator[Finding]:
             Severity.HIGH,
             "The tables are not as the models describe them",
             examples(told, len(told)),
-            "Somebody changed the schema by hand. Undo that change, or restore a backup; "
-            "`autoforge db check` shows the differences.",
-            "autoforge db check",
+            "Somebody changed the schema by hand. Undo that change, or restore a backup; the command shows them all.",
+            remedies.command(patient, "db check"),
         )
 
 

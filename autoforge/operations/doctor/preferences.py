@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from sqlalchemy import text
 
 from autoforge.db.engines import READERS_SHARE
+from autoforge.operations.doctor import remedies
 from autoforge.operations.doctor.finding import Finding, Severity
 from autoforge.operations.doctor.patient import Patient
 
@@ -43,7 +44,7 @@ async def durability(patient: Patient) -> AsyncIterator[Finding]:
                 f"The database file is in journal mode {mode}, not in WAL",
                 ("Readers wait for the writer and it for them; the server switches to WAL when it starts.",),
                 "Start the server once, or switch by hand while nothing uses the file.",
-                f"sqlite3 {patient.path} 'PRAGMA journal_mode=WAL'",
+                remedies.on_file(patient, "PRAGMA journal_mode=WAL"),
             )
 
 

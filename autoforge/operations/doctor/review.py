@@ -24,10 +24,11 @@ def all_checks() -> Sequence[Check]:
         preferences,
         tables,
         totals,
+        triggers,
         work,
     )
 
-    areas = (migrations, environment, preferences, tables, live, indexes, integrity, totals, work)
+    areas = (migrations, environment, preferences, tables, live, indexes, integrity, triggers, totals, work)
     return [check for area in areas for check in area.CHECKS]
 
 

@@ -7,12 +7,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, inspect, select, text
 
 from autoforge.db import ReadSession, clock
 from autoforge.db.engines import log_of
 from autoforge.db.models import Base
 from autoforge.db.types import Id, to_microseconds
+from autoforge.operations.doctor import remedies
 from autoforge.operations.doctor.finding import Finding, Severity, examples
 from autoforge.operations.doctor.patient import Patient
 
@@ -57,9 +58,11 @@ async def sizes(patient: Patient) -> AsyncIterator[Finding]:
 async def _rows(session: ReadSession) -> dict[str, int]:
     if session.dialect == "postgresql":
         return {row.name: int(row.live) for row in await session.all(_TABLES)}
+    there = await session.call(lambda: set(inspect(session.connection).get_table_names()))
     found = {}
     for table in Base.metadata.sorted_tables:
-        found[table.name] = int(await session.scalar(select(func.count()).select_from(table)) or 0)
+        if table.name in there:  # an older database lacks some, which is a finding of its own
+            found[table.name] = int(await session.scalar(select(func.count()).select_from(table)) or 0)
     return found
 
 
@@ -94,7 +97,7 @@ async def free_pages(patient: Patient) -> AsyncIterator[Finding]:
             f"{share:.0%} of the database file is empty ({free * size // _MB:,} MB)",
             (f"{free:,} of {pages:,} pages are on the free list; new rows use them, but backups carry them along.",),
             "Rewrite the file while the server is stopped (it needs as much free space again).",
-            f"sqlite3 {patient.path} 'VACUUM'",
+            remedies.on_file(patient, "VACUUM"),
         )
 
 
@@ -111,7 +114,7 @@ async def log_file(patient: Patient) -> AsyncIterator[Finding]:
             ("It shrinks when it is written back, which a reader that never ends prevents; reads get slower with it.",),
             "Find the reader that does not end (an export, a backup, an open sqlite3 shell), end it, and write the "
             "log back.",
-            f"sqlite3 {patient.path} 'PRAGMA wal_checkpoint(TRUNCATE)'",
+            remedies.on_file(patient, "PRAGMA wal_checkpoint(TRUNCATE)"),
         )
 
 

@@ -189,26 +189,28 @@ async def averages(patient: Patient) -> AsyncIterator[Finding]:
 
 
 async def folders(patient: Patient) -> AsyncIterator[Finding]:
+    folder = "rtrim(name, replace(name, '/', ''))"  # everything but slashes, taken off at the end
+    commands = f"UPDATE prompts SET folder = {folder}\nWHERE folder <> {folder};"
     async for finding in _stale(
         patient,
         "total-folder",
         Severity.MEDIUM,
         _FOLDERS,
         lambda row: f"{row.name}: folder {row.folder!r}",
-        "These prompts are listed in another folder than their names say. Rename one and back, or set the column to "
-        "the name up to its last slash.",
-        "",
+        "These prompts are listed in another folder than their names say. Set it again from the name, up to its last "
+        "slash.",
+        commands,
         broken=lambda row: folder_of(row.name) != row.folder,
     ):
         yield finding
 
 
 _WHAT = {
-    "total-versions": "prompt does not know its newest version",
-    "total-cases": "suite counts its cases wrongly",
-    "total-evaluation": "evaluation has figures that are not those of its results",
-    "total-prompt-score": "prompt has an average that is not that of its evaluations",
-    "total-folder": "prompt is not in the folder of its name",
+    "total-versions": "a prompt does not know its newest version",
+    "total-cases": "a suite counts its cases wrongly",
+    "total-evaluation": "an evaluation has figures that are not those of its results",
+    "total-prompt-score": "a prompt has an average that is not that of its evaluations",
+    "total-folder": "a prompt is not in the folder of its name",
 }
 
 
@@ -224,7 +226,7 @@ async def _stale(
 ) -> AsyncIterator[Finding]:
     count, shown = await gather(patient, statement, say, broken)
     if count:
-        title = f"A stored total is stale: {plural(count, 'row', 'rows')} where a {_WHAT[slug]}"
+        title = f"A stored total is stale: {plural(count, 'row', 'rows')} where {_WHAT[slug]}"
         yield Finding(slug, severity, title, examples(shown, count), remedy, commands)
 
 

@@ -11,6 +11,7 @@ from autoforge.db.engines import file_of
 from autoforge.operations.doctor import host
 from autoforge.operations.doctor.finding import Report
 from autoforge.operations.doctor.patient import Limits, Patient, opened
+from autoforge.operations.doctor.remedies import without_password
 from autoforge.operations.doctor.review import review
 from autoforge.operations.doctor.traffic import Traffic
 from autoforge.settings import Settings
@@ -27,7 +28,7 @@ async def examine(settings: Settings, *, ignored: Collection[str] = (), seconds:
         patient = Patient(settings, database, url, machine, traffic, Limits(seconds=seconds))
         report = await review(patient, ignored=ignored)
     report.figures |= {
-        "database": url.render_as_string(hide_password=True),
+        "database": without_password(url).render_as_string(),
         "rows": f"{sum(patient.rows.values()):,} rows in {len(patient.rows)} tables",
         "running": "nothing runs, so there are no live figures" if traffic is None else _told(traffic),
     }

@@ -11,6 +11,7 @@ from sqlalchemy import Executable, bindparam, func, literal_column, select
 from autoforge.db import clock, named
 from autoforge.db import models as m
 from autoforge.db.types import Instant
+from autoforge.operations.doctor import remedies
 from autoforge.operations.doctor.finding import SHOWN, Finding, Severity, examples, plural
 from autoforge.operations.doctor.patient import Patient
 
@@ -47,7 +48,7 @@ async def dead_letters(patient: Patient) -> AsyncIterator[Finding]:
             f"{plural(count, 'job has', 'jobs have')} failed for good",
             examples(lines, count),
             "See why, mend the cause, and let them run again; or cancel them.",
-            "autoforge jobs list --status dead\n" + "\n".join(f"autoforge jobs retry {row.id}" for row in rows[:3]),
+            remedies.commands(patient, "jobs list --status dead", *(f"jobs retry {row.id}" for row in rows[:3])),
         )
 
 
@@ -62,7 +63,7 @@ async def leases(patient: Patient) -> AsyncIterator[Finding]:
             f"{plural(count, 'job runs', 'jobs run')} nowhere although marked as running",
             (*examples(lines, count), f"A lease is renewed in time; these are over for more than {over}."),
             "Workers take such jobs back by themselves: none is running. Start the server or a worker.",
-            "autoforge worker",
+            remedies.command(patient, "worker"),
         )
 
 
@@ -76,7 +77,7 @@ async def waiting(patient: Patient) -> AsyncIterator[Finding]:
             f"{plural(count, 'job waits', 'jobs wait')} although long due",
             examples(lines, count),
             "No worker takes them: start one, for all queues; or raise AUTOFORGE_JOBS_MOST_WORKERS.",
-            "autoforge worker",
+            remedies.command(patient, "worker"),
         )
 
 
