@@ -8,17 +8,19 @@ supplies the default and the variable still wins.
 from __future__ import annotations
 
 import os
+import re
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from autoforge.errors import BadInput
 
 Environment = Literal["local", "staging", "production"]
 
+_HOST_NAME = re.compile(r"[\w.-]+|[0-9a-fA-F:.]+")  # or an IPv6 address
 BACKLOG = 2_048
 """Connections that may wait for a worker to accept them."""
 DATABASE_PRESETS: dict[str, dict[str, Any]] = {
@@ -36,7 +38,8 @@ class DatabaseSettings(BaseSettings):
     environment: Environment = Field(
         default_factory=lambda: os.environ.get("AUTOFORGE_ENVIRONMENT", "local"),
         validate_default=True,
-        description="Which preset supplies the defaults that differ: local, staging or production.",
+        description="Which preset supplies the defaults that differ: local, staging or production. "
+        "Where this one is not set, AUTOFORGE_ENVIRONMENT says it.",
     )
     url: str = Field(
         "", description="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME; empty: a file in the data folder."
@@ -129,7 +132,9 @@ class JobsSettings(BaseSettings):
         description="inprocess: the server itself runs jobs; none: only `autoforge worker` processes do.",
     )
     least_workers: int = Field(1, ge=0, description="Workers that a pool keeps when there is nothing to do.")
-    most_workers: int = Field(8, ge=1, description="Jobs that one process runs at a time, at most.")
+    most_workers: int = Field(
+        8, ge=1, validate_default=True, description="Jobs that one process runs at a time, at most."
+    )
     idle_seconds: float = Field(
         10.0, gt=0, description="Seconds without work after which a worker above the least ends."
     )
@@ -152,6 +157,13 @@ class JobsSettings(BaseSettings):
     keep_days: int = Field(
         30, ge=1, description="Days that ended jobs are kept; those that failed for good, three times that."
     )
+
+    @field_validator("most_workers")
+    @classmethod
+    def _not_below_the_least(cls, value: int, info: ValidationInfo) -> int:
+        if value < (least := info.data.get("least_workers", 0)):
+            raise ValueError(f"{value} is less than AUTOFORGE_JOBS_LEAST_WORKERS={least}")
+        return value
 
 
 class Settings(BaseSettings):
@@ -244,6 +256,14 @@ class Settings(BaseSettings):
             ip_network(network, strict=False)
         return value
 
+    @field_validator("public_hosts")
+    @classmethod
+    def _names(cls, value: str) -> str:
+        for name in filter(None, map(str.strip, value.split(","))):
+            if not _HOST_NAME.fullmatch(name):
+                raise ValueError(f"{name} is no host name, such as forge.example.org (no scheme, no port, no path)")
+        return value
+
     def as_environment(self) -> dict[str, str]:
         """What a worker process has to find in its environment to read the same settings."""
         return {
@@ -278,5 +298,14 @@ def load_settings(*, database_url: str | None = None, cache_url: str | None = No
         return Settings(database=database, cache=cache, **given)
     except ValidationError as error:
         first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        raise BadInput.at(f"AUTOFORGE_{name}", f"The setting {name.lower()} is wrong: {first['msg']}.") from error
+        name = _PREFIXES[error.title] + "_".join(str(part) for part in first["loc"]).upper()
+        reason = first["msg"].removeprefix("Value error, ")
+        raise BadInput.at(name, f"The setting {name} is wrong: {reason}.") from error
+    except SettingsError as error:  # a group of settings, such as AUTOFORGE_DATABASE, that is no JSON
+        raise BadInput(f"A setting is wrong: {error}.") from error
+
+
+_PREFIXES = {
+    group.__name__: str(group.model_config.get("env_prefix"))
+    for group in (Settings, DatabaseSettings, JobsSettings, CacheSettings)
+}

@@ -24,5 +24,6 @@ def worker(queues: str, concurrency: int | None, data: Path | None, database_url
     settings = settings_of(data, database_url, samples=False)
     if concurrency is not None:
         settings.jobs.most_workers = concurrency
+        settings.jobs.least_workers = min(settings.jobs.least_workers, concurrency)
     names = [name.strip() for name in queues.split(",") if name.strip()]
     asyncio.run(work(settings, names, lambda name: click.echo(f"The worker {name} is ready.")))
