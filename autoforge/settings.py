@@ -287,7 +287,8 @@ class Settings(BaseSettings):
     @property
     def database_url(self) -> str:
         """The configured address, or the embedded database in the data folder."""
-        return self.database.url or f"sqlite:///{(self.data / 'autoforge.db').resolve()}"
+        file = str((self.data / "autoforge.db").resolve())
+        return self.database.url or "sqlite:///" + file.replace("%", "%25").replace("?", "%3F")  # it is a URL
 
 
 def load_settings(*, database_url: str | None = None, cache_url: str | None = None, **given: Any) -> Settings:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from autoforge.db.engines import file_of, parse_url
 from autoforge.errors import BadInput
 from autoforge.settings import load_settings
 
@@ -39,6 +42,11 @@ def test_a_group_that_is_no_json_is_bad_input(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("AUTOFORGE_DATABASE", "postgresql://somewhere")
     with pytest.raises(BadInput, match='"database"'):
         load_settings()
+
+
+def test_every_path_of_a_data_folder_can_be_an_address(tmp_path: Path) -> None:
+    folder = tmp_path / "a 100%20 #1? 'data'"
+    assert file_of(parse_url(load_settings(data=folder).database_url)) == folder / "autoforge.db"
 
 
 def test_names_and_addresses_of_hosts_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:

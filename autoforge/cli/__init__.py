@@ -19,7 +19,7 @@ from autoforge.errors import AutoforgeError
 COMMANDS = {
     "serve": ("autoforge.cli.serve:serve", "Serve the pages and the API on this machine."),
     "worker": ("autoforge.cli.worker:worker", "Run background jobs in a process of their own."),
-    "db": ("autoforge.cli.database:database", "Upgrade and check the database."),
+    "db": ("autoforge.cli.database:database", "Upgrade, check and back up the database."),
     "prompts": ("autoforge.cli.prompts:prompts", "Import, export, list, show and compare prompts."),
     "evaluate": ("autoforge.cli.evaluate:evaluate", "Score recorded outputs against test cases."),
     "jobs": ("autoforge.cli.jobs:jobs", "List, show, cancel and retry background jobs."),

@@ -1,4 +1,4 @@
-"""``autoforge db``: the schema."""
+"""``autoforge db``: the schema, and a copy of the data."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from pathlib import Path
 
 import click
 
+from autoforge.cli.backup import backup
 from autoforge.cli.running import data_options, settings_of
 
 
 @click.group()
 def database() -> None:
-    """Upgrade and check the database."""
+    """Upgrade, check and back up the database."""
+
+
+database.add_command(backup)
 
 
 @database.command()

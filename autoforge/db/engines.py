@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError
@@ -39,6 +40,11 @@ def parse_url(url: str) -> URL:
 def file_of(url: URL) -> Path:
     """The SQLite file at ``url``, from the root; a relative one is meant from the working directory."""
     return Path.cwd() / (url.database or "")
+
+
+def read_only_uri(path: Path) -> str:
+    """How SQLite opens the file at ``path`` for reading; no character of the path means anything else to it."""
+    return f"file:{quote(os.fspath(path))}?mode=ro"
 
 
 def log_of(path: Path) -> Path:

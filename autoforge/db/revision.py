@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from autoforge.db.driver import dbapi
+from autoforge.db.engines import read_only_uri
 
 _VERSIONS = Path(__file__).parent / "migrations" / "versions"
 _ASK = "SELECT version_num FROM alembic_version"
@@ -39,7 +40,7 @@ def is_current(url: str) -> bool:
 def _of_file(path: Path) -> str | None:
     if not path.is_file():
         return None
-    connection = dbapi.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
+    connection = dbapi.connect(read_only_uri(path), uri=True, timeout=5)
     try:
         row = connection.execute(_ASK).fetchone()
         return str(row[0]) if row else None

@@ -22,6 +22,7 @@ from sqlalchemy.pool import NullPool
 
 from autoforge.db import ReadSession, WriteSession
 from autoforge.db.driver import dbapi
+from autoforge.db.engines import read_only_uri
 from autoforge.db.models import Base
 from autoforge.errors import AutoforgeError
 from autoforge.operations.doctor.catalogue import Known
@@ -92,7 +93,7 @@ class _RolledBack(Exception):
 
 
 def _copy_file(path: Path, beside: Path) -> tuple[Connection, str]:
-    source = dbapi.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+    source = dbapi.connect(read_only_uri(path), uri=True, isolation_level=None)
     try:
         source.execute("PRAGMA busy_timeout=5000")
         if path.stat().st_size <= _WHOLE:

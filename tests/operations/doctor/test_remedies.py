@@ -87,14 +87,16 @@ def _line(data: Path, url: str) -> str:
 
 
 def test_paths_are_quoted(file_ward: Ward, tmp_path: Path) -> None:
-    folder = tmp_path / "my data" / "x; y"
+    folder = tmp_path / "my data" / "x; y #1? 50%20"
     shutil.copytree(file_ward.settings.data, folder)
-    ward = Ward(Settings(data=folder, database=DatabaseSettings(url=f"sqlite:///{folder}/autoforge.db")), "sqlite")
+    ward = Ward(Settings(data=folder), "sqlite")
     (folder / "secret").chmod(0o644)
     folder.chmod(0o777)
     ward.plant("CREATE TABLE junk (x)", "INSERT INTO junk VALUES (zeroblob(20000000))", "DROP TABLE junk")
-    report = ward.report(checks=[environment.permissions, tables.free_pages])
-    lines = [line for one in report.findings for line in one.commands.splitlines()]
+    ward.plant("DROP INDEX ix_users_created")  # which is tried out on a copy
+    report = ward.report(checks=[environment.permissions, tables.free_pages, indexes.missing])
+    assert report.unseen == []
+    lines = [line for one in report.findings if one.id != "index-dropped" for line in one.commands.splitlines()]
     assert {tuple(shlex.split(line)) for line in lines} >= {
         ("chmod", "600", os.fspath(folder / "secret")),
         ("chmod", "o-w", os.fspath(folder)),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autoforge.db.engines import file_of, parse_url
 from autoforge.operations.doctor.finding import Finding, Report
 from autoforge.operations.doctor.host import Host
 from autoforge.operations.doctor.patient import Limits, Patient, opened
@@ -29,7 +30,7 @@ class Ward:
 
     @property
     def path(self) -> Path:
-        return Path(self.settings.database_url.removeprefix("sqlite:///"))
+        return file_of(parse_url(self.settings.database_url))
 
     def plant(self, *statements: str) -> None:
         """Runs SQL as somebody would who switches foreign keys off first; on PostgreSQL triggers too."""
