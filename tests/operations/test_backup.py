@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner, Result
@@ -14,7 +16,7 @@ from autoforge.cli import autoforge
 from autoforge.errors import BadInput, DatabaseUnavailable
 from autoforge.operations.opening import open_services
 from autoforge.settings import Settings
-from tests import make
+from tests import make, servers
 
 
 def _said(*words: str | Path) -> Result:
@@ -87,3 +89,18 @@ def test_postgresql_has_a_program_of_its_own() -> None:
     said = _said("backup", "new", "--database-url", "postgresql://localhost:1/none")
     assert isinstance(said.exception, BadInput)
     assert "pg_dump" in said.exception.detail
+
+
+@pytest.mark.skipif(shutil.which("pg_restore") is None, reason="PostgreSQL's programs are not there")
+def test_a_dump_of_postgresql_is_restored_as_the_page_says(
+    postgres_database_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    file, name = tmp_path / "backup.dump", f"autoforge_restored_{uuid4().hex[:12]}"
+    subprocess.run(["pg_dump", "--format=custom", "--file", file, postgres_database_url], check=True)
+    servers.on_postgres(postgres_url, f"CREATE DATABASE {name}")
+    try:
+        restored = servers.naming(postgres_url, name)
+        subprocess.run(["pg_restore", "--no-owner", "--exit-on-error", "--dbname", restored, file], check=True)
+        assert _said("check", "--database-url", restored).exit_code == 0
+    finally:
+        servers.on_postgres(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
