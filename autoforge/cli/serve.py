@@ -18,6 +18,7 @@ import click
 
 from autoforge.cli.running import data_options, settings_of
 from autoforge.errors import AutoforgeError, BadInput
+from autoforge.operations.noticed import ADDRESS
 from autoforge.settings import BACKLOG, Settings
 from autoforge.telemetry import traces
 
@@ -49,13 +50,24 @@ def serve(
         workers = 1
     sockets = listening_sockets(settings.host, port, workers)
     address = address_of(settings, sockets[0].getsockname()[1])
+    _tell_of_others(settings, alone)
     link = _prepare(settings, address)
     for one in sockets:  # who follows the link at once waits for the first worker, and is not refused
         one.listen(BACKLOG)
     click.echo(f"AutoForgeNexus is at {address}  (data: {settings.data})")
     if link:
         click.echo(f"Nobody has signed in yet. Open this link; it works once, for 15 minutes:\n\n    {link}\n")
+    os.environ[ADDRESS] = address
     _become_supervisor(settings, sockets, alone=bool(alone))
+
+
+def _tell_of_others(settings: Settings, alone: str) -> None:
+    """A second server on the same data directory is more often a mistake than a plan."""
+    from autoforge.cli.entering import live_addresses
+
+    if others := live_addresses(settings.data):
+        told = f"autoforge: a server at {', '.join(others)} uses the data directory {settings.data} already."
+        click.echo(f"{told} {alone or 'Links that commands print will lead to this one from now on.'}", err=True)
 
 
 def must_be_alone(settings: Settings) -> str:
@@ -130,7 +142,7 @@ def _prepare(settings: Settings, address: str) -> str:
             async with services.database.read() as session:
                 if not settings.sign_in or await has_anybody_signed_in(session):
                     return ""
-            return await sign_in_link(services, services.owner.user_id)
+            return await sign_in_link(services, services.owner.user_id, address)
 
     return asyncio.run(once())
 

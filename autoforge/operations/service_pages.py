@@ -37,7 +37,7 @@ async def service(
     async with database.read() as session:
         levels = told(await history(session), over)
         jobs = await job_figures.work(session)
-    seen = _noticed(request)
+    seen = await _noticed(request)
     context = {
         "state": min((one["state"] for one in levels["objectives"]), key=_WORST_FIRST.index),
         **levels,
@@ -50,9 +50,9 @@ async def service(
     return page(request, "operations/service.html", context)
 
 
-def _noticed(request: Request) -> dict[str, Any]:
+async def _noticed(request: Request) -> dict[str, Any]:
     watcher: Watcher = request.app.state.watcher
-    return snapshots.merged(watcher.all())
+    return snapshots.merged(await watcher.all())
 
 
 def _process(about: Mapping[str, Any], pool: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _columns(title: str, names: list[str], data: list[float | None], color: str)
 async def statements(request: Request, actor: Who, sort: Annotated[str, Query(max_length=20)] = "-total") -> Response:
     """Where the time in the database goes, and what is asked one row at a time."""
     order = sort.removeprefix("-")
-    seen = _noticed(request)
+    seen = await _noticed(request)
     found = seen["statements"]
     shapes = snapshots.ordered(found["shapes"], order if order in ORDERS else "total")
     if order in ORDERS and not sort.startswith("-"):
@@ -128,7 +128,7 @@ def _seen(one: Mapping[str, Any]) -> dict[str, Any]:
 @router.get("/statements/{shape}", openapi_extra=budget(1))
 async def statement(request: Request, database: Db, actor: Who, shape: Shape) -> Response:
     """One shape, with its plan as the database would run it now."""
-    seen = _noticed(request)
+    seen = await _noticed(request)
     found = next((one for one in seen["statements"]["shapes"] if one["key"] == shape), None)
     if found is None:
         raise NotFound("This statement has not been seen since the server started, or was forgotten.")

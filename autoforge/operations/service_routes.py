@@ -66,7 +66,7 @@ async def snapshot(request: Request, actor: Who) -> Response:
     """Slow statements by shape, repeated statements with their source line, pools and cache, since the processes
     began. Parameters of statements are never shown."""
     watcher: Watcher = request.app.state.watcher
-    return json_response(snapshots.merged(watcher.all()))
+    return json_response(snapshots.merged(await watcher.all()))
 
 
 @router.get("/statements/{shape}/plan", summary="The plan of a slow statement", openapi_extra=budget(1))
@@ -89,9 +89,8 @@ async def explain(request: Request, database: Any, key: str) -> explaining.Plan:
     if shape is not None:
         name, sql, bound = shape.name, shape.sql, shape.bound
     else:
-        other = next(
-            (one for process in watcher.all() for one in process["statements"]["shapes"] if one["key"] == key), None
-        )
+        processes = await watcher.all()
+        other = next((one for each in processes for one in each["statements"]["shapes"] if one["key"] == key), None)
         if other is None:
             raise NotFound("This statement has not been seen since the server started, or was forgotten.")
         name, sql = other["name"], other["example"] or other["sql"]

@@ -15,7 +15,7 @@ import random
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import Context
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,8 @@ from autoforge.cache import Cache
 from autoforge.db import Database, trace
 from autoforge.db.embedded import EmbeddedDatabase
 from autoforge.errors import AutoforgeError
-from autoforge.operations import levels
+from autoforge.operations import levels, noticed
+from autoforge.operations.noticed import Snapshot
 from autoforge.operations.opening import Opened
 from autoforge.telemetry import families, metrics
 from autoforge.telemetry.levels import LEVELS
@@ -40,10 +41,7 @@ log = logging.getLogger(__name__)
 
 EVERY = 5.0
 """Seconds between writings of the file."""
-FRESH = 20.0
-"""Seconds after which a file that was not written again is that of a process that ended."""
 STORE_EVERY = 60.0
-_FOLDER = "processes"
 _STARTED = time.time()
 
 
@@ -52,28 +50,32 @@ class Watcher:
 
     def __init__(self, services: Opened, role: str) -> None:
         self._services, self._role = services, role
-        self._folder = services.settings.data / _FOLDER
+        self._folder = services.settings.data / noticed.FOLDER
         self.name = f"{socket.gethostname()}-{os.getpid()}"
         self._file = self._folder / f"{self.name}.json"
 
-    def own(self) -> dict[str, Any]:
-        """What this process knows now; JSON."""
+    def own(self) -> Snapshot:
+        """What this process knows now."""
         services = self._services
-        return {
+        told = {
+            "format": noticed.VERSION,
             "process": self._process(),
             "statements": {"since": SLOW.since, "forgotten": SLOW.forgotten, "shapes": SLOW.told()},
             "n_plus_one": {"looked_at": WATCH.looked_at, "every": WATCH.every, "findings": WATCH.told()},
             "pools": pools(services.database),
             "cache": cache(services.cache),
         }
+        return msgspec.convert(told, Snapshot)
 
     def _process(self) -> dict[str, Any]:
         about = {"name": self.name, "pid": os.getpid(), "role": self._role, "version": __version__}
-        return {**about, "started_at": _STARTED, "at": time.time(), "memory": memory()}
+        address = os.environ.get(noticed.ADDRESS, "") if self._role == "server" else ""
+        return {**about, "address": address, "started_at": _STARTED, "at": time.time(), "memory": memory()}
 
-    def all(self) -> list[dict[str, Any]]:
+    async def all(self) -> list[Snapshot]:
         """Of all processes of the data folder that are alive, this one first."""
-        return [self.own(), *(one for one in read(self._folder) if one["process"]["name"] != self.name)]
+        others = await asyncio.to_thread(noticed.read, self._services.settings.data, tidy=True)
+        return [self.own(), *(one for one in others if one["process"]["name"] != self.name)]
 
     def write(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -114,21 +116,6 @@ class Watcher:
             await asyncio.sleep(EVERY)
 
 
-def read(folder: Path) -> list[dict[str, Any]]:
-    """What the processes of a data folder wrote lately; files of those that ended are removed."""
-    found = []
-    now = time.time()
-    for file in sorted(folder.glob("*.json")):
-        try:
-            if now - file.stat().st_mtime > FRESH:
-                file.unlink(missing_ok=True)
-            else:
-                found.append(msgspec.json.decode(file.read_bytes()))
-        except (OSError, msgspec.DecodeError):  # it is ending just now
-            continue
-    return found
-
-
 @asynccontextmanager
 async def watched(services: Opened, role: str) -> AsyncIterator[Watcher]:
     """Watches the statements of this process, and writes down what it noticed, until the block ends."""
@@ -139,19 +126,20 @@ async def watched(services: Opened, role: str) -> AsyncIterator[Watcher]:
         from autoforge.web.watching import profile_with
 
         profile_with(Profiling())
-    PROFILES.open(services.settings.data / "profiles", watcher.name)
-    forget = trace.add_hook(saw)
-    task = asyncio.create_task(watcher.run(), context=Context())
-    try:
+    async with AsyncExitStack() as ending:  # each step is taken, whatever becomes of those before
+        ending.callback(watcher.forget)
+        PROFILES.open(services.settings.data / "profiles", watcher.name)
+        ending.callback(PROFILES.close)
+        ending.push_async_callback(asyncio.to_thread, PROFILES.settle)
+        ending.callback(trace.add_hook(saw))
+        ending.push_async_callback(watcher.store)
+        ending.push_async_callback(_end, asyncio.create_task(watcher.run(), context=Context()))
         yield watcher
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await watcher.store()
-        forget()
-        await asyncio.to_thread(PROFILES.settle)
-        PROFILES.close()
-        watcher.forget()
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 # --- figures of others ------------------------------------------------------------------------------------------------

@@ -106,7 +106,7 @@ async def pool(patient: Patient) -> AsyncIterator[Finding]:
 async def writer(patient: Patient) -> AsyncIterator[Finding]:
     waits = long = refused = 0
     for one in patient.traffic.pools if patient.traffic is not None else ():
-        if one["writer"] is not None and "waits" in one["writer"]:
+        if one["writer"] is not None:
             every, longer = waited(one["writer"]["waits"], _WRITER_WAIT)
             waits, long, refused = waits + every, long + longer, refused + one["writer"]["refused"]
     if refused or long >= _ENOUGH_WAITS:
@@ -142,7 +142,7 @@ async def hit_rates(patient: Patient) -> AsyncIterator[Finding]:
 async def evictions(patient: Patient) -> AsyncIterator[Finding]:
     if patient.traffic is None:
         return
-    evicted = sum(one["cache"].get("evicted", 0) for one in patient.traffic.processes)
+    evicted = sum(one["cache"]["evicted"] for one in patient.traffic.processes)
     loads = sum(counts["loads"] + counts["far_hits"] for counts in patient.traffic.kinds().values())
     if evicted >= patient.limits.enough_reads and evicted > _EVICTED_SHARE * loads:
         chosen = patient.settings.cache

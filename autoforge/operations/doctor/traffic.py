@@ -1,21 +1,18 @@
 """What the running processes noticed: slow statements, repeated statements, pools, cache.
 
 Each server and worker writes it down every few seconds, in a file in the data directory (see
-:mod:`autoforge.operations.watching`); nobody has to be asked, and no credential is needed.
+:mod:`autoforge.operations.noticed`); nobody has to be asked, and no credential is needed.
 """
 
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from autoforge.operations import watching
+from autoforge.operations import noticed
 from autoforge.operations.doctor.catalogue import Known
 from autoforge.telemetry import n_plus_one, slow
 
@@ -39,7 +36,7 @@ class Traffic:
     @staticmethod
     def read(data: Path) -> Traffic | None:
         """Of the processes of a data directory that are alive; None when there are none. Leaves the files alone."""
-        found = list(_files(data / "processes"))
+        found = noticed.read(data)
         return Traffic.of(found) if found else None
 
     def shapes(self, dialect: str, known: Collection[str]) -> list[Known]:
@@ -53,7 +50,7 @@ class Traffic:
 
     @property
     def pools(self) -> list[Mapping[str, Any]]:
-        return [one["pools"] for one in self.processes if "refused" in one["pools"]]
+        return [one["pools"] for one in self.processes]
 
     def kinds(self) -> dict[str, dict[str, float]]:
         """The counts of the cache by kind of value."""
@@ -64,15 +61,6 @@ class Traffic:
                 for name, number in counts.items():
                     known[name] = known.get(name, 0) + number
         return found
-
-
-def _files(folder: Path) -> Iterator[Mapping[str, Any]]:
-    for file in sorted(folder.glob("*.json")):
-        try:
-            if time.time() - file.stat().st_mtime <= watching.FRESH:
-                yield msgspec.json.decode(file.read_bytes())
-        except (OSError, msgspec.DecodeError):  # it is ending just now
-            continue
 
 
 def waited(waits: Sequence[Sequence[float | None]], longer: float) -> tuple[int, int]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
 
-from autoforge.db import Database, clock
+from autoforge.db import Database, clock, trace
 from autoforge.db import models as m
 from autoforge.operations import levels
-from autoforge.telemetry.levels import BOUNDS
+from autoforge.operations.doctor.traffic import Traffic
+from autoforge.operations.watching import watched
+from autoforge.telemetry.levels import BOUNDS, LEVELS
 from tests.web.site import Site
 
 pytestmark = pytest.mark.anyio
@@ -52,7 +55,15 @@ async def test_the_snapshot_is_that_of_all_processes(site: Site) -> None:
     folder = site.app.state.services.settings.data / "processes"
     folder.mkdir(exist_ok=True)
     (folder / "another.json").write_text(json.dumps(other))
-    (folder / "broken.json").write_text("{")
+    foreign = {
+        "broken": "{", "empty": "{}", "list": "[1]", "newer": json.dumps({**other, "format": 99}),
+        "older": json.dumps({name: part for name, part in other.items() if name not in ("format", "statements")}),
+        "other": json.dumps({**other, "statements": {"shapes": [{}]}}),
+    }  # fmt: skip
+    for name, text in foreign.items():
+        (folder / f"{name}.json").write_text(text)
+    (folder / "bytes.json").write_bytes(b'{"format": "\xff"}')
+    (folder / "folder.json").mkdir()
     answer = await site.client.get("/api/v1/operations/snapshot")
     found = answer.json()
     assert {one["name"] for one in found["processes"]} == {watcher.name, "another"}
@@ -61,9 +72,31 @@ async def test_the_snapshot_is_that_of_all_processes(site: Site) -> None:
     assert search["routes"] == [{"route": "GET /api/v1/prompts", "count": 2}]
     assert found["cache"]["kinds"]["access"]["loads"] >= 2
     assert len(found["pools"]) == 2
+    traffic = Traffic.read(folder.parent)
+    assert traffic is not None
+    assert {one["process"]["name"] for one in traffic.processes} - {watcher.name} == {"another"}
     assert "verysecret" not in answer.text
     watcher.write()
     assert "verysecret" not in (folder / f"{watcher.name}.json").read_text()
+
+
+async def test_every_step_of_the_end_is_taken(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    services = site.app.state.services
+
+    async def fail(*_: object) -> None:
+        raise RuntimeError("not stored")
+
+    hooks = len(trace._hooks)
+    ending = AsyncExitStack()
+    watcher = await ending.enter_async_context(watched(services, "worker"))
+    watcher.write()
+    assert len(trace._hooks) == hooks + 1
+    LEVELS.request_finished("api", 200, 0.01)
+    monkeypatch.setattr(levels, "store", fail)
+    with pytest.raises(RuntimeError, match="not stored"):
+        await ending.aclose()
+    assert len(trace._hooks) == hooks
+    assert not watcher._file.exists()
 
 
 async def test_the_plan_of_a_statement(site: Site) -> None:
