@@ -7,15 +7,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 from sqlalchemy import URL, text
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from autoforge.db import Database, ReadSession
-from autoforge.db.admission import Gate, Line
 from autoforge.db.doors import WriteDoor
 from autoforge.db.embedded import EmbeddedDatabase, Reader
-from autoforge.db.engines import file_of, parse_url, sqlite_engine
+from autoforge.db.engines import file_of, parse_url
+from autoforge.db.writer import Writer
 from autoforge.errors import DatabaseUnavailable
 from autoforge.operations.doctor.host import Host
 from autoforge.operations.doctor.traffic import Traffic
@@ -55,12 +56,7 @@ class ReadOnlyFile(EmbeddedDatabase):
     """The embedded database without its writer: nothing is created, migrated, checkpointed or locked."""
 
     def __init__(self, path: Path, settings: DatabaseSettings) -> None:
-        self.path = path
-        self.warnings = ()
-        self._engine = sqlite_engine(path, settings, read_only=True)
-        self._readers: list[Reader] = []
-        line = Line("a database connection", longest=settings.pool_queue, patience=settings.pool_timeout)
-        self.gate = Gate(line, settings.pool_size)
+        super().__init__(path, settings, cast(Writer, None), cast(Reader, None))
 
     def write(self, *, bulk: bool = False) -> WriteDoor:
         raise RuntimeError("the doctor does not write")
