@@ -60,7 +60,7 @@ def _check_ids(ignored: tuple[str, ...]) -> None:
     for one in ignored:
         if one not in IDS:
             near = get_close_matches(one, sorted(IDS), 1, 0.0)
-            raise BadInput.at("--ignore", f"There is no finding {one}. Did you mean {near[0]}?")
+            raise BadInput.at("--ignore", f"There is no finding {one}; the nearest name is {near[0]}.")
 
 
 async def _examine(settings: Settings, ignored: tuple[str, ...], seconds: float) -> Report:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autoforge.db.engines import file_of
 from autoforge.operations.doctor import host
-from autoforge.operations.doctor.finding import Report
+from autoforge.operations.doctor.finding import Report, plural
 from autoforge.operations.doctor.patient import Limits, Patient, opened
 from autoforge.operations.doctor.remedies import without_password
 from autoforge.operations.doctor.review import review
@@ -29,7 +29,7 @@ async def examine(settings: Settings, *, ignored: Collection[str] = (), seconds:
         report = await review(patient, ignored=ignored)
     report.figures |= {
         "database": without_password(url).render_as_string(),
-        "rows": f"{sum(patient.rows.values()):,} rows in {len(patient.rows)} tables",
+        "rows": f"{plural(sum(patient.rows.values()), 'row')} in {plural(len(patient.rows), 'table')}",
         "running": "nothing runs, so there are no live figures" if traffic is None else _told(traffic),
     }
     return report

@@ -235,7 +235,7 @@ def test_the_command_reviews_a_data_directory(file_ward: Ward, tmp_path: Path) -
 def test_a_finding_that_there_is_not_cannot_be_ignored(tmp_path: Path) -> None:
     said = CliRunner().invoke(autoforge, ["doctor", "--data", str(tmp_path), "--ignore", "disc-slow"])
     assert isinstance(said.exception, BadInput)
-    assert "Did you mean disk-slow?" in said.exception.detail
+    assert "the nearest name is disk-slow" in said.exception.detail
 
 
 def test_what_cannot_be_examined_is_an_error(tmp_path: Path) -> None:
