@@ -1,4 +1,4 @@
-"""The budget of one render of an untrusted template, and how values are paid for.
+"""The budget of rendering untrusted templates, and how values are paid for.
 
 The currency is roughly one character, or one step. Every operation of a template whose result can be larger than what
 it was given pays *before* it happens; a render that has spent its budget stops with :class:`BudgetSpent`. A deadline in
@@ -11,7 +11,8 @@ import json
 import random
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from jinja2.runtime import Macro, Undefined
@@ -19,6 +20,8 @@ from jinja2.runtime import Macro, Undefined
 from autoforge.llm.plain import json_text
 
 BUDGET = 32_000_000
+MAX_OUTPUT = 8_000_000
+"""Characters of what one call gives, all its texts together."""
 CPU_SECONDS = 3.0
 MAX_WIDTH = 10_000
 MAX_EXPONENT_BITS = 4096
@@ -34,21 +37,41 @@ class BudgetSpent(Exception):
     """The render asked for more work or memory than any prompt needs."""
 
 
+class OutputTooLong(Exception):
+    """What was rendered is longer than any prompt may be."""
+
+
 class Refused(Exception):
     """The template uses something that templates may not use."""
 
 
 class Budget:
-    """What one render may still spend; ``variables`` are the seed that makes its ``choice`` repeatable."""
+    """What one call may still spend, on however many texts; made by the thread that spends it."""
 
-    __slots__ = ("_random", "_variables", "deadline", "next_look", "remaining")
+    __slots__ = ("_random", "_variables", "deadline", "next_look", "remaining", "room")
 
-    def __init__(self, variables: dict[str, Any]) -> None:
+    def __init__(self) -> None:
         self.remaining = BUDGET
         self.next_look = BUDGET - _LOOK_AT_CLOCK
+        self.room = MAX_OUTPUT
         self.deadline = time.thread_time() + CPU_SECONDS
-        self._variables = variables
+        self._variables: dict[str, Any] = {}
         self._random: random.Random | None = None
+
+    @property
+    def is_spent(self) -> bool:
+        return self.remaining < 0 or self.room < 0 or time.thread_time() > self.deadline
+
+    def look(self) -> None:
+        """Raises BudgetSpent before another text is begun in vain."""
+        if self.is_spent:
+            raise BudgetSpent
+
+    def put(self, size: int) -> None:
+        """Pays for so many characters of output. Raises OutputTooLong."""
+        self.room -= size
+        if self.room < 0:
+            raise OutputTooLong
 
     def spend(self, amount: int) -> None:
         self.remaining -= amount
@@ -62,12 +85,16 @@ class Budget:
             self._random = random.Random(json.dumps(self._variables, sort_keys=True, default=str))
         return self._random.choice(list(options))
 
-    def __enter__(self) -> Budget:
+    @contextmanager
+    def text(self, variables: dict[str, Any]) -> Iterator[None]:
+        """One text is rendered; ``variables`` are the seed of its ``choice``, whatever texts came before."""
+        self.look()
+        self._variables, self._random = variables, None
         _current.budget = self
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        _current.budget = None
+        try:
+            yield
+        finally:
+            _current.budget = None
 
 
 def current_budget() -> Budget:

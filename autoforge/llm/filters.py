@@ -90,8 +90,21 @@ def _wordwrap(value: Any, width: int = 79, break_long_words: bool = True) -> str
     if width < 1:
         raise Refused("a line width below 1")
     paragraphs = text_of(value).splitlines()
+    # textwrap copies what is left of a word for each line that it breaks off.
+    spend(sum(len(word) ** 2 for text in paragraphs for word in text.split() if len(word) > width) // width // 1024)
     wrap = functools.partial(textwrap.wrap, width=width, break_long_words=break_long_words, drop_whitespace=True)
     return "\n".join("\n".join(wrap(paragraph)) for paragraph in paragraphs)
+
+
+@jinja2.pass_environment
+def _sum(environment: jinja2.Environment, value: Any, attribute: Any = None, start: Any = 0) -> Any:
+    """As Jinja's own, but a sum of lists copies what it has for each of them, and that is paid for."""
+    if attribute is not None:
+        value = map(filters.make_attrgetter(environment, attribute), value)
+    for item in as_list(value):
+        spend(weight(start) + weight(item))
+        start = start + item
+    return start
 
 
 def _most_frequent(value: Any) -> list[Any]:
@@ -133,7 +146,7 @@ def _slice(value: Any, slices: int, fill_with: Any = None) -> list[list[Any]]:
 
 _JINJA_FILTERS = words(
     "abs capitalize count d default dictsort first float groupby int items last length list "
-    "lower map max min reject rejectattr reverse select selectattr sort string striptags sum title trim "
+    "lower map max min reject rejectattr reverse select selectattr sort string striptags title trim "
     "truncate unique upper urlencode wordcount"
 )
 # Filters that walk through nested values (to compare them or to make text of them) pay for all that they can reach.
@@ -157,6 +170,7 @@ _OURS: dict[str, Callable[..., Any]] = {
     "round": _round,
     "safe": text_of,
     "slice": _slice,
+    "sum": _sum,
     "tojson": _to_json,
     "wordwrap": _wordwrap,
 }

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import msgspec
 
 from autoforge.errors import BadInput
-from autoforge.llm.rendering import check_template, detect_engine, find_variables
+from autoforge.llm import rendering
 from autoforge.prompts.checking import Checker
 
 Role = Literal["system", "user", "assistant", "tool", "developer"]
@@ -137,19 +137,17 @@ def hash_of(canonical: str) -> str:
 
 def check_templates(content: PromptContent) -> None:
     """Raises BadInput, with message and line, for templates that can never be rendered. Saving allows such drafts."""
-    for index, message in enumerate(content.messages):
-        check_template(message_text(message), engine=content.engine, at=f"/messages/{index}/content")
+    pointers = [f"/messages/{index}/content" for index in range(len(content.messages))]
+    rendering.check_templates(_message_texts(content), content.engine, pointers)
 
 
 def needed_variables(content: PromptContent) -> list[str]:
     """Names in order of first use over all messages; broken templates count as using none."""
-    names: dict[str, None] = {}
-    for message in content.messages:
-        try:
-            names.update(dict.fromkeys(find_variables(message_text(message), content.engine)))
-        except BadInput:
-            continue
-    return list(names)
+    return rendering.needed_variables(_message_texts(content), content.engine)
+
+
+def _message_texts(content: PromptContent) -> list[str]:
+    return [message_text(message) for message in content.messages]
 
 
 def message_text(message: Message) -> str:
@@ -303,8 +301,7 @@ def _engine(check: Checker, engine: Any, at: str, messages: tuple[Message, ...])
         return str(engine)
     if engine not in (None, "auto"):
         check.fault(at, f"There is no engine {str(engine)[:50]!r}; choose auto, {', '.join(CONTENT_ENGINES)}.")
-    found = {detect_engine(message_text(message)) for message in messages}
-    return "jinja2" if "jinja2" in found else "mustache"
+    return rendering.detect_engine(*map(message_text, messages))
 
 
 def _variables(check: Checker, data: Any, at: str) -> Iterator[Variable]:

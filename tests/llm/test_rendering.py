@@ -1,69 +1,22 @@
-"""Filling variables into prompts: both engines, missing variables, and templates that mean harm."""
+"""Which engine a text means, what it needs, and the messages of a prompt."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from autoforge.errors import BadInput
-from autoforge.llm.rendering import check_template, detect_engine, find_variables, render_messages, render_text
-
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
-    max_leaves=12,
+from autoforge.llm.rendering import (
+    check_template,
+    check_templates,
+    detect_engine,
+    find_variables,
+    needed_variables,
+    render_messages,
 )
-
-
-def errors_of(template: str, variables: dict[str, Any] | None = None, engine: str = "auto") -> list[tuple[str, str]]:
-    with pytest.raises(BadInput) as caught:
-        render_text(template, variables or {}, engine=engine)
-    return [(error.pointer, error.message) for error in caught.value.errors]
-
-
-class TestMustache:
-    def test_fills_names_and_paths(self) -> None:
-        variables = {"user": {"name": "Aya", "tags": ["x", "y"]}, "名前": "猫", "full name": "A B", "a.b": "flat"}
-        text = "{{ user.name }}/{{user.tags.1}}/{{名前}}/{{full name}}/{{a.b}}"
-        assert render_text(text, variables) == "Aya/y/猫/A B/flat"
-
-    def test_values_that_are_not_text_are_json(self) -> None:
-        given = {"o": {"a": [1, "é"]}, "t": True, "n": None, "f": 1.0, "s": ""}
-        assert render_text("{{o}} {{t}} {{n}} {{f}} [{{s}}]", given) == '{"a": [1, "é"]} true null 1.0 []'
-
-    def test_every_missing_variable_is_named_at_once(self) -> None:
-        assert errors_of("{{a}} {{b.c}} {{a}} {{d.e}}", {"d": {}}) == [
-            ("/variables/a", "The variable 'a' is missing."),
-            ("/variables/b", "The variable 'b' is missing."),
-            ("/variables/d/e", "The variable 'd' has no 'e'."),
-        ]
-
-    def test_what_a_variable_contains_is_not_looked_at_again(self) -> None:
-        assert render_text("{{a}}{{b}}", {"a": "{{b}}", "b": "{% raw %}"}) == "{{b}}{% raw %}"
-
-    @pytest.mark.parametrize("text", ["style={{color: 'red'}}", "{ {x} }", "{{}}", "{{ }", "{{'", "a } } b", "{{{{"])
-    def test_braces_that_hold_no_name_stay(self, text: str) -> None:
-        assert render_text(text, {}) == text
-
-    def test_no_engine_leaves_the_text_alone(self) -> None:
-        assert render_text("{{a}} {% if %}", {}, engine="none") == "{{a}} {% if %}"
-        assert find_variables("{{a}}", "none") == []
-
-    def test_an_unknown_engine_is_refused(self) -> None:
-        assert errors_of("{{a}}", engine="erb")[0][0] == "/engine"
-
-    def test_output_is_bounded(self) -> None:
-        assert "longer than" in errors_of("{{a}}" * 100, {"a": "x" * 100_000})[0][1]
-
-    @given(st.text(), st.text())
-    def test_text_around_a_placeholder_is_kept(self, before: str, after: str) -> None:
-        before, after = before.replace("{", ""), after.replace("}", "")
-        assert render_text(before + "{{x}}" + after, {"x": "-"}, engine="mustache") == before + "-" + after
+from tests.llm.texts import errors_of
 
 
 class TestDetection:
@@ -92,169 +45,27 @@ class TestDetection:
     def test_mustache(self, text: str) -> None:
         assert detect_engine(text) == "mustache"
 
+    # Each of these took time in the square of its length; in the lengths here, hours.
+    @pytest.mark.parametrize("opening", ["{#", "{%a", "{% a ", "{{", "{{ ", "{{a ", "{{ a.", "{{-", "{% ", "{"])
+    def test_openings_without_an_end_are_read_once(self, opening: str) -> None:
+        text = opening * 300_000
+        assert detect_engine(text) == "mustache"
+        assert detect_engine(f"{text} {{{{ a }}}}") == "mustache"
 
-class TestJinja:
-    def test_renders(self) -> None:
-        text = (
-            "{% for r in rows if r.n > 1 %}{{ loop.index }}. {{ r.name|upper }} {{ r }}\n{% endfor %}{{ none_ or 'x' }}"
-        )
-        rows = [{"name": "a", "n": 1}, {"name": "b", "n": 2}]
-        assert render_text(text, {"rows": rows, "none_": None}) == '1. B {"name": "b", "n": 2}\nx'
+    @pytest.mark.parametrize("text", ["{# {# #}", "{% {% if a %}", "{%a {#", "{#} {% b %}", "{#}"])
+    def test_an_end_belongs_to_the_first_opening_before_it(self, text: str) -> None:
+        assert detect_engine(text) == ("jinja2" if text.endswith(("#}", "%}")) and text != "{#}" else "mustache")
 
-    def test_text_is_not_escaped_and_the_last_newline_stays(self) -> None:
-        assert render_text("{{ a|trim }}<b>\n", {"a": " <&> "}) == "<&><b>\n"
-        assert render_text("{{ a|e }}{{ '<' ~ a|safe }}", {"a": "<"}) == "&lt;<<"
+    def test_several_texts_are_looked_at_together(self) -> None:
+        assert detect_engine("{{a}}", "{% if a %}", "b") == "jinja2"
+        assert detect_engine("{{ a + 1 }}", "{{ 'a }}") == "jinja2"
+        assert detect_engine() == detect_engine("{{a}}", "{{ 'a }}") == "mustache"
 
-    def test_json_is_plain_json(self) -> None:
-        assert render_text("{{ a|tojson }} {{ a|dump }}", {"a": {"k": "<é>'"}}) == '{"k": "<é>\'"} {"k": "<é>\'"}'
-
-    def test_every_missing_variable_is_named_at_once(self) -> None:
-        text = (
-            "{{ a|upper }}{{ b }}{% for x in c %}{{ x }}{% endfor %}{{ d|default('') }}{% if e is defined %}{% endif %}"
-        )
-        assert [pointer for pointer, _ in errors_of(text, {"b": 1})] == ["/variables/a", "/variables/c"]
-
-    def test_a_missing_attribute_is_named(self) -> None:
-        assert errors_of("{% if 1 %}{{ a.b }}{% endif %}", {"a": {}}) == [
-            ("/template", "'dict object' has no attribute 'b'.")
-        ]
-
-    def test_syntax_errors_have_their_line(self) -> None:
-        ((pointer, message),) = errors_of("one\ntwo {% if a %}\nthree {% endfor %}", {"a": 1})
-        assert pointer == "/template"
-        assert message.startswith("Line 3: ")
-        assert errors_of("{{ a|shout }}", {"a": 1})[0][1].startswith("Line 1: No filter named 'shout'")
-
-    def test_errors_at_run_time_have_their_line(self) -> None:
-        assert errors_of("one\n{{ 1 // a }}", {"a": 0})[0][1].startswith("Line 2: ")
-
-    def test_filling_a_list_changes_nothing_outside(self) -> None:
-        given: dict[str, Any] = {"found": [], "names": {"a": 1}}
-        text = (
-            "{% for i in range(3) %}{% set _ = found.append(i) %}{% endfor %}{{ found }}{% set _ = names.update(b=2) %}"
-        )
-        assert render_text(text, given) == "[0, 1, 2]"
-        assert given == {"found": [], "names": {"a": 1}}
-
-    def test_choice_depends_on_the_variables_only(self) -> None:
-        text = "{{ range(1000) | choice }}-{{ range(1000) | random }}"
-        assert len({render_text(text, {"case": 1}) for _ in range(5)}) == 1
-        assert len({render_text(text, {"case": case}) for case in range(5)}) > 1
-
-    def test_promptsource_filters(self) -> None:
-        assert render_text("{{ a | most_frequent }} {{ zip(a, a) | list }}", {"a": [1, 2, 2]}) == (
-            "[2] [[1, 1], [2, 2], [2, 2]]"
-        )
-
-    def test_macros_and_call_blocks_work(self) -> None:
-        text = "{% macro m(x) %}<{{ x }}{% if caller is defined %}{{ caller() }}{% endif %}>{% endmacro %}"
-        text += "{{ m(1) }}{% call m(2) %}!{% endcall %}"
-        assert render_text(text, {}) == "<1><2!>"
-
-    def test_format_with_small_widths(self) -> None:
-        assert render_text('{{ "%.2f"|format(x) }} {{ "%s-%s" % (x, y) }}', {"x": 1.234, "y": "b"}) == "1.23 1.234-b"
-
-    @given(values)
-    def test_reads_like_mustache(self, value: Any) -> None:
-        assert render_text("{{ x }}", {"x": value}, engine="jinja2") == render_text("{{ x }}", {"x": value})
-
-
-class TestSandbox:
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "{{ ''.__class__.__mro__ }}",
-            "{{ x.__init__.__globals__ }}",
-            "{{ ''|attr('__class__') }}",
-            "{{ '{0.__class__}'.format(1) }}",
-            "{{ '{0.__class__}'.format_map({}) }}",
-            "{{ self.__init__ }}",
-            "{{ range.__self__ }}",
-            "{% include 'etc/passwd' %}",
-            "{% import 'os' as os %}",
-            "{% from 'a' import b %}",
-            "{% extends 'a' %}",
-            "{{ cycler.__init__.__globals__.os }}",
-            "{{ lipsum(n=100000) }}",
-            "{{ (1).to_bytes(100000000, 'big') }}",
-            "{{ x.clear() }}",
-            "{% autoescape true %}{{ x }}{% endautoescape %}",
-            "{{ x.values }}",
-            "{{ namespace }}",
-        ],
-    )
-    def test_refuses(self, text: str) -> None:
-        assert errors_of(text, {"x": {"a": 1}}, engine="jinja2")
-
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
-            "{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}",
-            "{% for a in range(99999) %}{% set l = range(99999)|list %}{% endfor %}",
-            "{% set n = namespace(s='xx') %}{% for a in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}",
-            "{% set n = namespace(s='xx') %}{% for a in range(99) %}{% set n.s = n.s + n.s %}{% endfor %}",
-            "{% set n = namespace(s='xx') %}{% for a in range(99) %}{% set n.s = n.s * 9 %}{% endfor %}",
-            "{% set n = namespace(s=9) %}{% for a in range(99) %}{% set n.s = n.s * n.s %}{% endfor %}",
-            "{% set n = namespace(s=[1]) %}{% for a in range(99) %}{% set n.s = [n.s, n.s] %}{% endfor %}{{ n.s }}",
-            "{% set n = namespace(a=[1], b=[1]) %}{% for i in range(60) %}{% set n.a = [n.a, n.a] %}"
-            "{% set n.b = [n.b, n.b] %}{% endfor %}{{ n.a == n.b }}",
-            "{% set n = namespace(s='x'*999999) %}{% set l = [] %}{% for a in range(9999) %}"
-            "{% set _ = l.append(n.s[1:]) %}{% endfor %}",
-            "{% macro m(n) %}{{ m(n) }}{{ m(n) }}{% endmacro %}{{ m(1) }}",
-            "{% for x in [1] recursive %}{{ loop([1, 1]) }}{% endfor %}",
-            "{{ 'x' * 999999999 }}",
-            "{{ 'x' * 9999999 * 9999999 }}",
-            "{{ 9 ** 9999999 }}",
-            "{{ 2.5 ** 99999 }}",
-            "{{ '%999999999d' % 1 }}",
-            "{{ '%*d'|format(99999999, 1) }}",
-            "{{ 'x'.ljust(999999999) }}",
-            "{{ 'x'|center(999999999) }}",
-            "{{ ('a' * 999999).replace('a', 'b' * 999999) }}",
-            "{{ ('a' * 999999)|replace('a', 'b' * 999999) }}",
-            "{{ ('a' * 999999).join(['b'] * 99999) }}",
-            "{{ ['b' * 99999] * 99999 | length }}",
-            "{{ (['b' * 99999] * 9999)|join }}",
-            "{{ (['b' * 99999] * 9999)|string }}",
-            "{{ (['b' * 99999] * 9999)|upper }}",
-            "{{ 1|round(999999999) }}",
-            "{{ range(999999999)|list }}",
-            "{% set l = [] %}{% set _ = l.append(l) %}{{ l }}",
-            "{% set l = [1] %}{% for x in l %}{% set _ = l.append(x) %}{% endfor %}",
-            "{% for a in range(99999) %}" + "constant " * 999 + "{% endfor %}",
-            "{% set x %}{% for a in range(99999) %}" + "constant " * 999 + "{% endfor %}{% endset %}",
-            "{% set l = [] %}{% for a in range(99999) %}{% set _ = l.append([" + "1," * 999 + "]) %}{% endfor %}",
-            "{{ " + "(" * 9999 + "1" + ")" * 9999 + " }}",
-            "{{ " + "[" * 200 + "]" * 200 + " }}",
-            "{% if 1 %}" * 500 + "{% endif %}" * 500,
-            "{% for i in [1] %}" * 30 + "{% endfor %}" * 30,
-            "{{ a }}" * 6000,
-            "{{ 1 + " + "1 + " * 50_000 + "1 }}",
-            "{{ " + "9" * 5000 + " }}",
-        ],
-        ids=lambda text: text[:70],
-    )
-    def test_ends_bombs(self, text: str) -> None:
-        (_, message), *_ = errors_of(text, {"a": ""}, engine="jinja2")
-        assert message
-
-    def test_hostile_variables_end_in_errors(self) -> None:
-        deep: Any = []
-        for _ in range(100_000):
-            deep = [deep]
-        assert errors_of("{{ a|length }}", {"a": deep}) == [("/variables", "The variables are nested too deeply.")]
-        assert errors_of("{{ a }}", {"a": deep})[0][0] == "/variables/a"
-        assert errors_of("{{ a }}", {"a": 10**9999})[0][0] == "/variables/a"
-
-    def test_the_budget_is_gone_after_a_failure(self) -> None:
-        errors_of("{{ 'x' * 999999999 }}")
-        assert render_text("{{ 'x' * 3 }}", {}) == "xxx"
-
-    @given(st.text(alphabet="{}%|# abx01.()[]'\"=+*~-\n"))
-    def test_any_text_renders_or_is_bad_input(self, text: str) -> None:
-        with suppress(BadInput):
-            render_text(text, {"a": "1", "b": [1], "x": {"a": 1}})
+    def test_what_is_beyond_the_bounds_of_jinja2_is_not_parsed(self) -> None:
+        assert detect_engine("{{ 1+x }}" * 6_000) == "mustache"
+        assert detect_engine("{{ [" + "1," * 20_000 + "1] }}") == "mustache"
+        broken = "{{ [" + "1," * 12_000 + "1] }} {{ 'a }}"
+        assert detect_engine(broken, broken, broken, "{{ a + 1 }}") == "mustache"
 
 
 class TestVariables:
@@ -264,6 +75,17 @@ class TestVariables:
             "{% for x in zeta %}{{ x }}{{ beta }}{% endfor %}{{ alpha|default(1) }}{{ range(2) }}{% set q = 1 %}{{ q }}"
         )
         assert find_variables(text, "jinja2") == ["zeta", "beta", "alpha"]
+
+    def test_broken_templates_and_those_beyond_the_bounds_need_nothing(self) -> None:
+        long = "{{ [" + "1," * 12_000 + "b] }}"
+        assert needed_variables(["{{ a }}", "{% if %}", long, "{{ c }}", long], "jinja2") == ["a", "b", "c"]
+        assert needed_variables([long, long, "{{ c }}"], "jinja2") == ["b"]
+        assert needed_variables(["{{ a }}{{ b }}" * 9_000, "{{ c }}"], "mustache") == ["a", "b", "c"]
+
+    def test_the_first_broken_one_of_several_is_pointed_at(self) -> None:
+        with pytest.raises(BadInput) as caught:
+            check_templates(["{{ a }}", "{% if %}", "{% for %}"], "jinja2", ["/0", "/1", "/2"])
+        assert [error.pointer for error in caught.value.errors] == ["/1"]
 
     def test_a_syntax_error_is_bad_input(self) -> None:
         with pytest.raises(BadInput, match="Line 2"):
@@ -315,3 +137,29 @@ class TestMessages:
         with pytest.raises(BadInput) as caught:
             render_messages(APrompt([AMessage("user", [{"text": "{% if %}"}])], engine="jinja2"), {})
         assert caught.value.errors[0].pointer == "/messages/0/content/0/text"
+
+    def test_all_messages_share_one_budget(self) -> None:
+        bomb = "{% for a in range(99999) %}{% for b in range(99999) %}{{ 1 }}{% endfor %}{% endfor %}"
+        with pytest.raises(BadInput) as caught:
+            render_messages(APrompt([AMessage("user", bomb)] * 1_000, engine="jinja2"), {})
+        assert [error.pointer for error in caught.value.errors] == ["/messages/0/content"]
+
+    @pytest.mark.parametrize("engine", ["mustache", "jinja2", "none"])
+    def test_all_messages_share_one_bound_of_characters(self, engine: str) -> None:
+        text = "{{ a }}" if engine != "none" else "x" * 900_000
+        with pytest.raises(BadInput, match="longer than") as caught:
+            render_messages(APrompt([AMessage("user", text)] * 1_000, engine=engine), {"a": "x" * 900_000})
+        assert [error.pointer for error in caught.value.errors] == ["/messages/8/content"]
+
+    def test_a_choice_does_not_depend_on_other_messages(self) -> None:
+        message = AMessage("user", "{{ range(1000) | choice }}")
+        assert len({m["content"] for m in render_messages(APrompt([message] * 5, engine="jinja2"), {})}) == 1
+
+    def test_half_a_surrogate_pair_is_bad_input(self) -> None:
+        prompt = APrompt([AMessage("user", "{{ '\\ud83d' }}{{ x }}")], engine="jinja2")
+        with pytest.raises(BadInput, match="surrogate") as caught:
+            render_messages(prompt, {"x": "\ude00"})
+        assert caught.value.errors[0].pointer == "/messages/0/content"
+        caught.value.detail.encode()
+        errors_of("{{ {}['\\ud800'] }}")[0][1].encode()
+        assert "surrogate" in errors_of("{{ x }}", {"x": {"\ud800": 1}})[0][1]

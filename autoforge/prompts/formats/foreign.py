@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from autoforge.errors import BadInput
-from autoforge.llm.rendering import check_template, detect_engine
+from autoforge.llm.rendering import check_templates, detect_engine
 from autoforge.prompts.content import PromptContent, parse_content, title_of
 from autoforge.prompts.formats.options import ImportOptions
 from autoforge.prompts.formats.placeholders import convert
@@ -73,11 +73,10 @@ class Importer:
 def _engine(messages: Sequence[Row]) -> str:
     """Jinja2 only when it is valid: prompts that merely talk about templates must not become broken ones."""
     texts = [message["content"] for message in messages if isinstance(message["content"], str)]
-    if not any(detect_engine(text) == "jinja2" for text in texts):
+    if detect_engine(*texts) != "jinja2":
         return "mustache"
     try:
-        for text in texts:
-            check_template(text, engine="jinja2")
+        check_templates(texts, "jinja2", [""] * len(texts))
     except BadInput:
         return "mustache"
     return "jinja2"
