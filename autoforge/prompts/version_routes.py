@@ -17,6 +17,7 @@ from autoforge.db import ReadSession
 from autoforge.errors import Conflict, NotFound
 from autoforge.llm.rendering import render_messages
 from autoforge.prompts import queries, version_commands, version_queries
+from autoforge.prompts.checking import Checker
 from autoforge.prompts.content import PromptContent, parse_content
 from autoforge.prompts.diff import MISSING, diff_contents
 from autoforge.prompts.schemas import (
@@ -91,11 +92,21 @@ async def read_version(prompt_id: UUID, number: Number, request: Request, databa
     "/versions/{number}/render", response_model=RenderOut, summary="Fill in the variables", openapi_extra=budget(2)
 )
 async def render(prompt_id: UUID, number: Number, body: RenderIn, database: Db, actor: Who) -> Response:
-    """The messages as they would be sent. 422 names every variable that is missing."""
+    """The messages as they would be sent. 422 names every variable that is missing, or is no value as JSON knows them.
+
+    All messages together may take 3 s of computing and have 8,000,000 characters.
+    """
     async with database.read() as session:
         await queries.must_exist(session, actor.workspace_id, prompt_id)
         version = await _version(session, prompt_id, number)
-    return json_response({"messages": render_messages(PromptContent.from_json(version["content"]), body.variables)})
+    return json_response({"messages": await asyncio.to_thread(_messages, version["content"], body.variables)})
+
+
+def _messages(content: str, variables: Any) -> list[dict[str, Any]]:
+    check = Checker()
+    given = check.json(variables, "/variables", alike=False)
+    check.finish()
+    return render_messages(PromptContent.from_json(content), given)
 
 
 async def _version(session: ReadSession, prompt_id: UUID, number: int) -> dict[str, Any]:

@@ -123,6 +123,10 @@ async def test_variables_are_filled_in_and_missing_ones_named(
     nonsense = await client.post(f"{at}/render", data={"number": "1", "v-items": "3", "v-who": "", "v-what": "x"})
     assert nonsense.status_code == 422
     assert (await client.post(f"{at}/render", data={"number": "x"})).status_code == 422
+    half = await make_prompt(database, owner, "half", "{{ '\\ud800' }}")
+    answer = await client.post(f"{W}/prompts/{half.prompt_id}/render", data={"number": "1"})
+    assert answer.status_code == 422
+    assert "half of a surrogate pair" in answer.text
 
 
 async def test_long_prompts_are_shown_and_compared(

@@ -238,6 +238,42 @@ class TestVersions:
         odd = await api.post(path, content=b'{"variables": {"greeting": NaN, "name": 1}}', headers=kind)
         assert odd.status_code < 500
 
+    @pytest.mark.parametrize(
+        ("variables", "places"),
+        [
+            ('{"a": "\\ud800", "b": "x\\u0000"}', ["/variables/a", "/variables/b"]),
+            ('{"a": {"\\ud800": 1}}', ["/variables/a"]),
+            ('{"a": [1, NaN], "b": 1e999, "c": -1e999}', ["/variables/a/1", "/variables/b", "/variables/c"]),
+            ('{"a/b": {"~": "\\udfff"}}', ["/variables/a~1b/~0"]),
+            ('{"a": ' + "[" * 100 + "]" * 100 + "}", ["/variables/a" + "/0" * 60]),
+        ],
+    )
+    async def test_values_that_json_does_not_know_are_refused(
+        self, api: httpx2.AsyncClient, variables: str, places: list[str]
+    ) -> None:
+        prompt = await create(api, content="Hi {{a}}")
+        body = f'{{"variables": {variables}}}'
+        kind = {"Content-Type": "application/json"}
+        answer = await api.post(f"prompts/{prompt}/versions/1/render", content=body, headers=kind)
+        assert (answer.status_code, pointers(answer)) == (422, places)
+
+    async def test_what_a_template_makes_must_be_text(self, api: httpx2.AsyncClient) -> None:
+        for name, text in (("a", "{{ '\\ud800' }}"), ("b", "{{ {}['\\ud800'] }}")):
+            prompt = await create(api, name, text)
+            answer = await api.post(f"prompts/{prompt}/versions/1/render", json={})
+            assert (answer.status_code, pointers(answer)) == (422, ["/messages/0/content"])
+
+    async def test_many_messages_cost_no_more_than_one(self, api: httpx2.AsyncClient) -> None:
+        """While they are rendered others are answered."""
+        bomb = "{% for i in range(100000) %}{% for j in range(100000) %}{{ 1 }}{% endfor %}{% endfor %}"
+        prompt = await create(api, content={"messages": [{"role": "user", "content": bomb}] * 1000})
+        rendering = asyncio.ensure_future(api.post(f"prompts/{prompt}/versions/1/render", json={}))
+        other = asyncio.ensure_future(api.get("health"))
+        done, _ = await asyncio.wait((rendering, other), return_when=asyncio.FIRST_COMPLETED)
+        assert other in done
+        answer = await rendering
+        assert (answer.status_code, pointers(answer)) == (422, ["/messages/0/content"])
+
 
 async def test_another_workspace_s_prompt_does_not_exist(
     api: httpx2.AsyncClient, database: Database, stranger: Actor
