@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Literal
 
 from autoforge.llm.rendering import escaped
@@ -18,7 +19,15 @@ from autoforge.prompts.alignment import gaps, matching_blocks
 from autoforge.prompts.content import Message, PromptContent, message_text, to_data, tool_name
 from autoforge.prompts.diff_rows import Row, Run, rows_of
 
-MISSING: Any = type("Missing", (), {"__repr__": lambda _: "MISSING", "__slots__": ()})()
+
+class _Missing(Enum):
+    MISSING = "MISSING"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+MISSING: Any = _Missing.MISSING
 """Where there is nothing, not even null."""
 
 _ALIKE = 0.2  # share of a changed passage that must be common for word marks to help rather than to confuse
@@ -155,14 +164,17 @@ def same(a: Any, b: Any) -> bool:
 def keyed(content: PromptContent) -> dict[str, Any]:
     """Everything but the messages, with variables by name and tools by name, as JSON objects.
 
-    A second tool of the same name is kept apart as ``name#2``.
+    A second tool of the same name is kept apart as ``name#2``, or the next number that no tool is called by.
     """
     data = to_data(content)
     tools: dict[str, Any] = {}
     for tool in content.tools:
-        name = tool_name(tool)
-        count = sum(key == name or key.startswith(f"{name}#") for key in tools)
-        tools[f"{name}#{count + 1}" if count else name] = tool
+        name = key = tool_name(tool)
+        count = 1
+        while key in tools:
+            count += 1
+            key = f"{name}#{count}"
+        tools[key] = tool
     return {
         "engine": content.engine,
         "variables": {v["name"]: {k: x for k, x in v.items() if k != "name"} for v in data.get("variables", ())},

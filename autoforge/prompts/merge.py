@@ -130,7 +130,7 @@ class _Merging:
 
     def __init__(self, choices: Mapping[str, Any]) -> None:
         self._choices = choices
-        self._used: set[str] = set()
+        self._used: dict[str, int] = {}
         self.conflicts: list[Conflict] = []
 
     def contents(self, base: PromptContent, ours: PromptContent, theirs: PromptContent) -> dict[str, Any]:
@@ -171,11 +171,13 @@ class _Merging:
 
     def decide(self, pointer: str, sides: _Three) -> Any:
         """What was chosen for this conflict; notes it, and goes on with our side, when nothing was."""
-        key, count = pointer, 1
+        count = self._used.get(pointer, 0) + 1
+        key = pointer if count == 1 else f"{pointer}#{count}"
         while key in self._used:
             count += 1
             key = f"{pointer}#{count}"
-        self._used.add(key)
+        self._used[pointer] = count  # the next stretch counts on from here: there can be ten thousands of them
+        self._used.setdefault(key, 1)
         choice = self._choices.get(key, MISSING)
         if choice is MISSING:
             self.conflicts.append(Conflict(key, pointer, sides.base, sides.ours, sides.theirs))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from autoforge.errors import BadInput
 from autoforge.prompts.content import PromptContent, canonical_json, from_text, parse_content, to_data
-from autoforge.prompts.diff import MISSING
+from autoforge.prompts.diff import MISSING, diff_contents
 from autoforge.prompts.merge import MergeResult, lowest_common_ancestors, merge, resolve
 from tests.prompts.contents import contents, texts
 
@@ -46,6 +46,13 @@ related = st.builds(
 
 
 class TestTexts:
+    def test_every_stretch_of_a_long_text_has_its_key(self) -> None:
+        # Counting each key from the start would take hours.
+        base, ours, theirs = (from_text("".join(f"{i}\n{end}\n" for i in range(60_000))) for end in "xyz")
+        keys = [conflict.key for conflict in merge(base, ours, theirs).conflicts]
+        at = "/messages/0/content"
+        assert (len(keys), keys[:2], keys[-1]) == (60_000, [at, f"{at}#2"], f"{at}#60000")
+
     def test_changes_in_different_places_come_together(self) -> None:
         base = from_text("one\ntwo\nthree\nfour\n")
         result = merge(base, from_text("ONE\ntwo\nthree\nfour\n"), from_text("one\ntwo\nthree\nfour\nfive\n"))
@@ -124,6 +131,13 @@ class TestSettings:
         data = merged_data(merge(base, ours, theirs))
         assert data["parameters"] == {"temperature": 1, "model": "b"}
         assert data["variables"] == [{"name": "x", "default": 1}, {"name": "y"}]
+
+    @pytest.mark.parametrize("names", [("f#2", "f"), ("f", "f", "f#2"), ("f#2", "f", "f"), ("f", "f#2", "f", "f#3")])
+    def test_no_tool_takes_the_place_of_another(self, names: tuple[str, ...]) -> None:
+        tools = [{"type": "function", "function": {"name": name, "at": at}} for at, name in enumerate(names)]
+        base, ours, theirs = (chat(("user", f"{a}\nb\n{c}\n"), tools=tools) for a, c in ("ac", "Ac", "aC"))
+        assert merged_data(merge(base, ours, theirs))["tools"] == tools
+        assert diff_contents(base, ours).changes == ()
 
     def test_conflicting_values(self) -> None:
         base, ours, theirs = (chat(("user", "q"), parameters={"temperature": t}) for t in (0, 0.5, 1))
