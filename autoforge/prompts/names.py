@@ -77,17 +77,13 @@ class UniqueNames:
         self._given: dict[str, int] = {}
 
     def take(self, name: str) -> str:
-        name = name[: MAX_NAME - 8].rstrip(" /-")
+        name = free = name[: MAX_NAME - 8].rstrip(" /-")
         count = self._given.get(name, 0) + 1
-        self._given[name] = count
-        if count == 1:
-            return name
-        numbered = f"{name}-{count}"
-        return self.take(name) if numbered in self._given else self._remember(numbered)
-
-    def _remember(self, name: str) -> str:
-        self._given[name] = 1
-        return name
+        while count > 1 and (free := f"{name}-{count}") in self._given:
+            count += 1
+        self._given[name] = count  # the next one counts on from here
+        self._given.setdefault(free, 1)
+        return free
 
 
 def _problem_of(text: str) -> str | None:

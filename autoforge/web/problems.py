@@ -208,5 +208,4 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(AutoforgeError, expected)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RecursionError, _too_deep)
     app.add_exception_handler(Exception, unexpected)

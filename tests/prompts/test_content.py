@@ -225,3 +225,11 @@ class TestNames:
         given = UniqueNames()
         taken = [given.take(name) for name in names]
         assert len(set(taken)) == len(taken)
+
+    def test_numbers_that_are_taken_are_passed_over(self) -> None:
+        given = UniqueNames()
+        most = 100_000  # one call inside of the other would end at a thousand, counting from the start take hours
+        for number in range(2, most):
+            assert given.take(f"poet-{number}") == f"poet-{number}"
+        assert [given.take("poet") for _ in range(3)] == ["poet", f"poet-{most}", f"poet-{most + 1}"]
+        assert [given.take("poem") for _ in range(most)][-1] == f"poem-{most}"
