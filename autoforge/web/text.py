@@ -16,5 +16,7 @@ def storable(value: str) -> str:
     return value
 
 
-Line = Annotated[str, StringConstraints(max_length=200), AfterValidator(storable)]
-Prose = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(storable)]
+MAX_LINE = 200
+MAX_PROSE = 20_000
+Line = Annotated[str, StringConstraints(max_length=MAX_LINE), AfterValidator(storable)]
+Prose = Annotated[str, StringConstraints(max_length=MAX_PROSE), AfterValidator(storable)]

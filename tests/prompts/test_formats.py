@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -22,6 +23,7 @@ from autoforge.prompts.formats import (
     read_records,
     write_records,
 )
+from autoforge.prompts.formats.markdown import file_text
 from autoforge.prompts.formats.placeholders import convert_braces, convert_dollar
 from autoforge.prompts.formats.records import record_data
 from tests.prompts.contents import json_values
@@ -81,6 +83,36 @@ class TestOwnFiles:
             *("/versions/0/parents", "/versions/0/created_at", "/versions/0/content/messages"),
         }
 
+    @pytest.mark.parametrize(
+        ("change", "place"),
+        [
+            ({"title": "t" * 201}, "/title"),
+            ({"description": "d" * 20_001}, "/description"),
+            ({"tags": ["ok", "g" * 201]}, "/tags/1"),
+            ({"labels": {f"l{number}": 1 for number in range(10_001)}}, "/labels"),
+            ({"branches": {f"l{number}": 1 for number in range(10_001)}}, "/branches"),
+            ({"versions": [{"number": 1, "content": "x", "message": "m" * 20_001}]}, "/versions/0/message"),
+            ({"versions": [{"number": 1_000_002, "content": "x"}]}, "/versions/0/number"),
+            ({"versions": [{"number": 999_999_999, "content": "x"}]}, "/versions/0/number"),
+        ],
+    )
+    def test_what_the_forms_and_the_api_would_refuse_does_not_come_in(self, change: dict[str, Any], place: str) -> None:
+        record = record_data(PromptRecord("a", (VersionRecord(1, from_text("x")),)))
+        (found,) = read(json.dumps(record | change), "x.jsonl")
+        assert isinstance(found, RowError)
+        assert place in {error.pointer for error in found.errors}
+
+    @pytest.mark.parametrize("format", ["csv", "json", "jsonl", "yaml"])
+    def test_what_the_api_takes_comes_in(self, format: str) -> None:
+        versions = [VersionRecord(1_000_001, from_text("x"), (), "m" * 20_000)]
+        versions.append(VersionRecord(1_000_002, from_text("y")))  # saved after such an import
+        record = PromptRecord("a", tuple(versions), "t" * 200, "d" * 20_000, tuple(f"{n:0200}" for n in range(50)))
+        record = replace(
+            record, labels={f"l{number}": 1_000_001 for number in range(5_000)}, branches={"main": 1_000_002}
+        )
+        (again,) = good(written([record], format), f"x.{format}")
+        assert record_data(again) == record_data(record)
+
     def test_times_are_utc(self) -> None:
         record = record_data(PromptRecord("a", (VersionRecord(1, from_text("x")),)))
         record["versions"][0]["created_at"] = "2026-01-31T12:00:00.5+09:00"
@@ -110,6 +142,45 @@ class TestOwnFiles:
         assert isinstance(plain, PromptRecord)
         assert plain.name == "mail/plain"
         assert plain_text(plain.current.content) == "Hello {{name}}"
+
+    @pytest.mark.parametrize(
+        ("text", "place"),
+        [
+            ("- prompt: x\n- prompt: [", "line 2:"),
+            ("a: &a [*a]", "line 1, column 8"),
+            ("# a note\n\na: &a [*a]\n", "line 3, column 8"),
+            ("---\nprompt: x\n---\na: &a [*a]\n", "line 4, column 8"),
+            ("prompt: x\n...\n%YAML 1.2\n---\na: &a [*a]\n", "line 5, column 8"),
+            ("%YAML 1.2\n---\na: [\n", "line 3:"),
+        ],
+    )
+    def test_faults_of_yaml_have_their_line(self, text: str, place: str) -> None:
+        with pytest.raises(BadInput) as caught:
+            read(text, "x.yaml")
+        assert place in caught.value.detail
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "%YAML 1.2\n---\nprompt: one\n---\nprompt: two\n",
+            "%YAML 1.1\n# a note\n%TAG !e! tag:e.com:\n\n--- # here\nprompt: one\n...\n%YAML 1.2\n---\nprompt: two",
+            "prompt: one\n...\n# a note\n%YAML 1.2\n---\nprompt: two\n...\n",
+        ],
+    )
+    def test_directives_belong_to_the_document_behind_them(self, text: str) -> None:
+        assert [record.name for record in good(text, "x.yaml")] == ["one", "two"]
+
+    def test_the_place_of_a_yaml_document_costs_nothing(self) -> None:
+        # With a blank line for each line before, this would be ten thousand million lines.
+        assert len(read("---\n- 1\n" * 50_000, "x.yaml")) == 50_000
+
+    def test_a_folder_of_a_long_history_is_written_version_by_version(self) -> None:
+        # With all versions again for each of them, this would take minutes.
+        versions = tuple(VersionRecord(n, from_text(f"text {n}"), (n - 1,) if n > 1 else ()) for n in range(1, 8_001))
+        record = PromptRecord("a", versions, labels={"live": 7_000}, branches={"main": 8_000})
+        files = [file_text(record, version, is_current=version is versions[-1]) for version in versions]
+        assert files[6_999] == "---\nname: a\nversion: 7000\nparents:\n- 6999\nengine: mustache\n---\ntext 7000\n"
+        assert "labels:\n  live: 7000\n" in files[-1]
 
     def test_several_yaml_documents(self) -> None:
         one, two, three = good(
@@ -159,6 +230,26 @@ class TestOthersFiles:
         assert to_data(found[0].current.content)["parameters"] == {"model": "m"}
         assert plain_text(found[2].current.content) == "{{x}}"
         assert [message.role for message in found[3].current.content.messages] == ["user", "assistant"]
+
+    @pytest.mark.parametrize("role", ["oracle", ["x"], {"x": 1}, 7, None, True])
+    def test_a_role_that_is_none_is_a_bad_row(self, role: Any) -> None:
+        (found,) = read(json.dumps({"messages": [{"role": role, "content": "1"}]}), "x.jsonl")
+        assert isinstance(found, RowError)
+        assert [error.pointer for error in found.errors] == ["/messages/0/role"]
+
+    @pytest.mark.parametrize("column", ["branches", "labels"])
+    @pytest.mark.parametrize("cell", ['[["x"]]', '[{"x": 1}]', "[1]", "[null]"])
+    def test_a_head_that_is_no_name_is_a_bad_row(self, column: str, cell: str) -> None:
+        quoted = cell.replace('"', '""')
+        (found,) = read(f'name,version,prompt,content,{column}\na,1,x,,"{quoted}"\n', "x.csv")
+        assert isinstance(found, RowError)
+        assert f"{column} are names" in found.message
+
+    @pytest.mark.parametrize("row", [{"description": "d" * 20_001}, {"tags": ["g" * 201]}])
+    def test_texts_that_are_too_long_for_forms_are_refused_not_cut(self, row: dict[str, Any]) -> None:
+        (found,) = read(json.dumps({"prompt": "x", **row}), "x.jsonl")
+        assert isinstance(found, RowError)
+        assert "is the most" in found.message
 
     def test_dollar_placeholders(self) -> None:
         found = convert_dollar("${Company Type: Big} ${x} ${x:1} ${x:2} ${a.b} ${f(x)} ${} ${1} $x ${Brand's name}")

@@ -241,7 +241,7 @@ def _chat(importer: Importer, row: Row) -> PromptRecord:
     places: list[Any] = [row.get("messages"), row.get("prompt"), _phoenix_messages(row)]
     messages = next(messages for messages in places if _is_chat(messages))
     style = {"F_STRING": "braces", "f-string": "braces"}.get(_text(row.get("template_format")))
-    pairs = [(_ROLES.get(m["role"], m["role"]), m.get("content")) for m in messages]
+    pairs = [(_role(m["role"]), m.get("content")) for m in messages]
     config = next((row[k] for k in ("config", "parameters", "invocation_parameters") if row.get(k)), None)
     parameters = dict(config) if isinstance(config, Mapping) else {}
     content = importer.content(pairs, style, parameters=_model(row) | parameters, tools=_list(row.get("tools")))
@@ -249,6 +249,11 @@ def _chat(importer: Importer, row: Row) -> PromptRecord:
 
 
 _ROLES = {"human": "user", "ai": "assistant", "model": "assistant"}
+
+
+def _role(role: Any) -> Any:
+    """The role as we call it. What is none, be it no text at all, is left to the content to refuse."""
+    return _ROLES.get(role, role) if isinstance(role, str) else role
 
 
 def _model(row: Row) -> dict[str, Any]:

@@ -16,7 +16,14 @@ from typing import Any
 
 from autoforge.errors import BadInput
 from autoforge.prompts.content import ROLES, PromptContent, plain_text, to_data
-from autoforge.prompts.formats.records import PromptRecord, RowError, VersionRecord, parse_record, record_data
+from autoforge.prompts.formats.records import (
+    PromptRecord,
+    RowError,
+    VersionRecord,
+    head_data,
+    parse_record,
+    version_data,
+)
 from autoforge.prompts.formats.yaml_text import yaml_text
 from autoforge.reading import Source
 from autoforge.reading.documents import parse_yaml
@@ -46,10 +53,10 @@ def file_text(record: PromptRecord, version: VersionRecord, *, is_current: bool)
     """The file of one version; only the current one says what the prompt is."""
     front: dict[str, Any] = {"name": record.name}
     if is_current:
-        data = record_data(record)
+        data = head_data(record)
         front = {key: data[key] for key in _PROMPT_KEYS if data[key] or key == "name"}
     front["version"] = version.number
-    data = record_data(record)["versions"][record.versions.index(version)]
+    data = version_data(version)
     front |= {key: data[key] for key in ("parents", "message", "created_at") if data[key]}
     settings, body = _front_and_body(version.content)
     return f"{_FENCE}{yaml_text(front | settings)}{_FENCE}{body}\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +93,22 @@ def _read_json(source: Source, options: ImportOptions) -> Found:
 def _read_yaml(source: Source, options: ImportOptions) -> Found:
     importer = Importer(options)
     for start, text in documents(lines(source, guess=False)):
-        # Blank lines in front keep the line numbers of messages right.
-        value = parse_yaml("\n" * (start - 1) + text, source).value
+        value = parse_yaml(text, _Part(source.name, before=start - 1, count=text.count("\n"))).value
         if value is not None:  # nothing but comments
             yield from _items(_unwrapped(value), importer, start)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part(Source):
+    """A part of a file: ``count`` lines, with so many ``before``. What is missing at its end is missing in its last."""
+
+    before: int = 0
+    count: int = 0
+
+    def bad(self, message: str, line: int | None = None, column: int | None = None) -> BadInput:
+        if line is not None and line > self.count:
+            line, column = self.count, None
+        return Source.bad(self, message, None if line is None else line + self.before, column)
 
 
 def _read_markdown(source: Source, options: ImportOptions) -> Found:

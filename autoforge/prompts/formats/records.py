@@ -11,13 +11,20 @@ from autoforge.errors import BadInput, FieldError
 from autoforge.prompts.checking import Checker
 from autoforge.prompts.content import PromptContent, parse_content, title_of, to_data
 from autoforge.prompts.names import parse_head_name, parse_name
+from autoforge.web.text import MAX_LINE, MAX_PROSE
 
 STATUSES = ("draft", "active", "archived")
-MAX_TITLE = 200
+MAX_TITLE = MAX_TAG = MAX_LINE
+MAX_DESCRIPTION = MAX_MESSAGE = MAX_PROSE
 MAX_TAGS = 50
+MAX_VERSIONS = 100_000
+MAX_HEADS = 10_000
+"""Branches, and labels. The API, which makes them one by one, has no bound; nobody gets here by hand."""
+MAX_GAPS = 1_000_000
+"""How far version numbers may be ahead of the number of versions. What is saved later can then go out and come in
+again, and never gets near to the nine digits that a reference may have."""
 _KEYS = ("name", "title", "description", "tags", "status", "branches", "labels", "versions")
 _VERSION_KEYS = ("number", "parents", "message", "created_at", "content")
-_LARGEST_NUMBER = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +76,15 @@ class RowError:
 
 
 def single(name: str, content: PromptContent, *, title: str = "", **more: Any) -> PromptRecord:
-    """A prompt of one version, as most imports are. Raises BadInput for a name that is none."""
-    message = more.pop("message", "")
+    """A prompt of one version, as most imports are; ``more`` are its other fields and the version's message.
+
+    Raises BadInput for a name that is none and for texts that are too long, except for a title, which is cut.
+    """
+    check = Checker()
+    message = check.text(more.pop("message", ""), "/message", most=MAX_MESSAGE)
+    check.text(more.get("description", ""), "/description", most=MAX_DESCRIPTION)
+    _tags(check, more.get("tags", ()))
+    check.finish()
     version = VersionRecord(1, content, message=message)
     title = _line(title) or title_of(content)
     return PromptRecord(parse_name(name), (version,), title, branches={"main": 1}, **more)
@@ -78,6 +92,11 @@ def single(name: str, content: PromptContent, *, title: str = "", **more: Any) -
 
 def record_data(record: PromptRecord) -> dict[str, Any]:
     """The record as JSON values."""
+    return {**head_data(record), "versions": [version_data(version) for version in record.versions]}
+
+
+def head_data(record: PromptRecord) -> dict[str, Any]:
+    """The record without its versions."""
     return {
         "name": record.name,
         "title": record.title,
@@ -86,7 +105,6 @@ def record_data(record: PromptRecord) -> dict[str, Any]:
         "status": record.status,
         "branches": dict(record.branches),
         "labels": dict(record.labels),
-        "versions": [version_data(version) for version in record.versions],
     }
 
 
@@ -104,14 +122,15 @@ def parse_record(data: Any) -> PromptRecord:
     """The record out of JSON values. Raises BadInput with all faults and their pointers."""
     check = Checker()
     data = check.object(data, "", _KEYS)
-    versions = [_version(check, item, at) for item, at in check.items(data.get("versions"), "/versions", 100_000)]
+    items = check.items(data.get("versions"), "/versions", MAX_VERSIONS)
+    versions = [_version(check, item, at, MAX_GAPS + len(items)) for item, at in items]
     if not versions:
         check.fault("/versions", "A prompt needs at least one version.")
     record = PromptRecord(
         name=_checked(check, data, "name", parse_name),
-        title=check.text(data.get("title"), "/title", default=""),
-        description=check.text(data.get("description"), "/description", default=""),
-        tags=tuple(check.text(tag, at) for tag, at in check.items(data.get("tags"), "/tags", MAX_TAGS)),
+        title=check.text(data.get("title"), "/title", default="", most=MAX_TITLE),
+        description=check.text(data.get("description"), "/description", default="", most=MAX_DESCRIPTION),
+        tags=_tags(check, data.get("tags")),
         status=parse_status(check, data.get("status")),
         branches=_heads(check, data.get("branches"), "/branches"),
         labels=_heads(check, data.get("labels"), "/labels"),
@@ -120,6 +139,10 @@ def parse_record(data: Any) -> PromptRecord:
     _check_numbers(check, record)
     check.finish()
     return record
+
+
+def _tags(check: Checker, data: Any) -> tuple[str, ...]:
+    return tuple(check.text(tag, at, most=MAX_TAG) for tag, at in check.items(data, "/tags", MAX_TAGS))
 
 
 def parse_status(check: Checker, data: Any) -> str:
@@ -147,7 +170,7 @@ def parse_time(check: Checker, data: Any, at: str) -> datetime | None:
         return None
 
 
-def _version(check: Checker, data: Any, at: str) -> VersionRecord:
+def _version(check: Checker, data: Any, at: str, highest: int) -> VersionRecord:
     data = check.object(data, at, _VERSION_KEYS)
     content = None
     try:
@@ -155,29 +178,32 @@ def _version(check: Checker, data: Any, at: str) -> VersionRecord:
     except BadInput as error:
         check.faults.extend(error.errors)
     return VersionRecord(
-        number=_number(check, data.get("number"), f"{at}/number"),
+        number=_number(check, data.get("number"), f"{at}/number", highest),
         content=content or PromptContent(()),
-        parents=tuple(_number(check, n, p) for n, p in check.items(data.get("parents"), f"{at}/parents", 100)),
-        message=check.text(data.get("message"), f"{at}/message", default=""),
+        parents=tuple(_number(check, n, p, highest) for n, p in check.items(data.get("parents"), f"{at}/parents", 100)),
+        message=check.text(data.get("message"), f"{at}/message", default="", most=MAX_MESSAGE),
         created_at=parse_time(check, data.get("created_at"), f"{at}/created_at"),
     )
 
 
-def _number(check: Checker, data: Any, at: str) -> int:
-    if isinstance(data, int) and not isinstance(data, bool) and 0 < data < _LARGEST_NUMBER:
+def _number(check: Checker, data: Any, at: str, highest: int) -> int:
+    if isinstance(data, int) and not isinstance(data, bool) and 0 < data <= highest:
         return data
-    check.fault(at, f"A version number is a positive integer, not {str(data)[:50]!r}.")
+    check.fault(at, f"A version number is here an integer from 1 to {highest:,}, not {str(data)[:50]!r}.")
     return 1
 
 
 def _heads(check: Checker, data: Any, at: str) -> dict[str, int]:
-    heads = {}
+    heads: dict[str, int] = {}
+    if isinstance(data, dict) and len(data) > MAX_HEADS:
+        check.fault(at, f"There are {len(data):,} of these; {MAX_HEADS:,} is the most.")
+        return heads
     for name, number in check.json_object({} if data is None else data, at).items():
         try:
             parse_head_name(name, at=f"{at}/{name}")
         except BadInput as error:
             check.faults.extend(error.errors)
-        heads[name] = _number(check, number, f"{at}/{name}")
+        heads[name] = _number(check, number, f"{at}/{name}", MAX_GAPS + MAX_VERSIONS)
     return heads
 
 

@@ -109,7 +109,10 @@ def _head_data(cells: Mapping[str, str], source: Source, line: int) -> dict[str,
 def _version_data(cells: Mapping[str, str], source: Source, line: int, data: dict[str, Any]) -> dict[str, Any]:
     number = int(cells["version"]) if cells["version"].isdecimal() and len(cells["version"]) < 10 else cells["version"]
     for column in ("branches", "labels"):
-        data[column].update(dict.fromkeys(_names(cells.get(column, ""), source, line), number))
+        for name in _names(cells.get(column, ""), source, line):
+            if not isinstance(name, str):
+                raise source.bad(f"{column} are names, not {str(name)[:50]!r}", line)
+            data[column][name] = number
     content = parse_json(cells["content"], source, line=line) if cells["content"].strip() else {}
     if isinstance(content, dict) and "messages" not in content:
         content = {**content, "messages": [{"role": "user", "content": cells["prompt"]}]}
@@ -123,7 +126,7 @@ def _version_data(cells: Mapping[str, str], source: Source, line: int, data: dic
     }
 
 
-def _names(cell: str, source: Source, line: int) -> list[str]:
+def _names(cell: str, source: Source, line: int) -> list[Any]:
     """A JSON list, or names with commas as people write them."""
     if cell.lstrip().startswith("["):
         names = parse_json(cell, source, line=line)

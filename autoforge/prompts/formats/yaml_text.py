@@ -45,20 +45,34 @@ def documents(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
     """The documents of a stream: the line that each begins at, and its text.
 
     A line that begins with ``---`` at its very start always separates documents: whatever is inside of a text is
-    indented or quoted.
+    indented or quoted. Directives (``%YAML 1.2``) belong to the document behind the ``---`` that follows them.
     """
-    start, gathered = 1, [""]
+    start = 1
+    gathered: list[str] = []
     for number, line in lines:
         is_marker = line == "---" or line.startswith(("--- ", "---\t"))
-        if (is_marker or line == "...") and any(part and not part.isspace() for part in gathered):
-            yield start, "\n".join(gathered) + "\n"
-            gathered = []
-        if is_marker or not gathered:
-            start, gathered = number, [line[3:] if is_marker else "" if line == "..." else line]
-        elif line != "...":
+        if is_marker and _is_prologue(gathered):
             gathered.append(line)
+            continue
+        if is_marker or line == "...":
+            yield from _document(start, gathered)
+            start, gathered = number, [line[3:]]
+            continue
+        if not gathered:
+            start = number
+        gathered.append(line)
+    yield from _document(start, gathered)
+
+
+def _document(start: int, gathered: list[str]) -> Iterator[tuple[int, str]]:
     if any(part and not part.isspace() for part in gathered):
         yield start, "\n".join(gathered) + "\n"
+
+
+def _is_prologue(gathered: list[str]) -> bool:
+    """Whether there are only directives, with comments and blank lines, so far."""
+    parts = [part for part in gathered if part and not part.isspace()]
+    return any(part[0] == "%" for part in parts) and all(part[0] in "%#" for part in parts)
 
 
 def _style(text: str) -> str | None:
