@@ -60,7 +60,7 @@ def below(folder: str, found: Found) -> Iterator[PromptRecord | RowError]:
     if not prefix:
         yield from found
         return
-    parse_name(prefix, at="/folder")
+    parse_name(prefix, at="?folder")
     for position, one in enumerate(found, 1):
         if isinstance(one, RowError):
             yield one

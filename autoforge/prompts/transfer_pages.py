@@ -85,7 +85,7 @@ async def import_file(request: Request, database: Db, actor: Who) -> Response:
         sent = await _sent(request, values)
         report = await _import(database, actor, sent)
     except (BadInput, TooLarge, Conflict) as error:
-        errors = errors_by_field(error, lambda pointer: "folder" if pointer == "/folder" else "file", "file")
+        errors = errors_by_field(error, lambda pointer: "folder" if pointer == "?folder" else "file", "file")
         return _form(request, values, errors, None, error.status)
     if report.failed or sent.dry_run:
         told = shown(report)

@@ -116,6 +116,28 @@ async def test_what_cannot_be_read_is_said_and_nothing_is_stored(
     assert await names(database, owner) == []
 
 
+@pytest.mark.parametrize(
+    ("params", "place"),
+    [
+        ({"folder": "a//b"}, "?folder"),
+        ({"map": "a=colour"}, "?map"),
+        ({"map": "a"}, "?map"),
+        ({"placeholders": "x"}, "?placeholders"),
+    ],
+)
+async def test_parameters_are_pointed_at_as_such(api: httpx2.AsyncClient, params: Any, place: str) -> None:
+    answer = await send(api, CSV, **params)
+    assert (answer.status_code, [error["pointer"] for error in answer.json()["errors"]]) == (422, [place])
+
+
+async def test_many_rows_of_names_that_are_taken(api: httpx2.AsyncClient) -> None:
+    """The numbering of names once called itself, and that was told as JSON nested too deeply."""
+    rows = [*(f"poet-{number}" for number in range(2, 1500)), "poet", "poet"]
+    data = "\n".join(json.dumps({"name": name, "prompt": "x"}) for name in rows).encode()
+    answer = await send(api, data, "application/jsonl", dry_run=True)
+    assert (answer.status_code, answer.json().get("created")) == (200, 1500)
+
+
 async def test_an_upload_that_expands_beyond_reason_is_refused(api: httpx2.AsyncClient) -> None:
     bomb = gzip.compress(b"prompt\n" + b"x\n" * 40_000_000, 9)
     assert (await send(api, bomb)).status_code == 413

@@ -30,6 +30,6 @@ class ImportOptions:
         """Raises BadInput for fields and styles that do not exist."""
         for name in self.mapping:
             if name not in FIELDS:
-                raise BadInput.at("/mapping", f"There is no field {name!r} to map; there are {', '.join(FIELDS)}.")
+                raise BadInput.at("?map", f"There is no field {name!r} to map; there are {', '.join(FIELDS)}.")
         if self.placeholders not in (None, *PLACEHOLDERS):
-            raise BadInput.at("/placeholders", f"Placeholders are one of {', '.join(PLACEHOLDERS)}.")
+            raise BadInput.at("?placeholders", f"Placeholders are one of {', '.join(PLACEHOLDERS)}.")
