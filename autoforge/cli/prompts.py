@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -135,6 +135,8 @@ def export(
     wanted = Wanted(folder, frozenset(names))
     if chosen == "markdown":
         _make_folder(target)
+    elif str(target) != "-":
+        _check_place(target)
 
     async def work(opened: Opened) -> int:
         from autoforge.prompts.exporting import must_have
@@ -162,9 +164,20 @@ def _format_of(target: Path) -> str:
 
 
 def _make_folder(target: Path) -> None:
+    if str(target) == "-":
+        raise BadInput.at("FOLDER", "Markdown is written into a folder; standard output takes one file. Name a folder.")
+    if target.exists() and not target.is_dir():
+        raise BadInput.at("FOLDER", f"{target} is a file; Markdown is written into a folder.")
     if target.is_dir() and any(target.iterdir()):
         raise BadInput.at("FOLDER", f"The folder {target} is not empty; old files would be mixed with new ones.")
     target.mkdir(parents=True, exist_ok=True)
+
+
+def _check_place(target: Path) -> None:
+    if target.is_dir():
+        raise BadInput.at("FILE", f"{target} is a folder; name a file in it, or choose --format markdown.")
+    if not target.parent.is_dir():
+        raise BadInput.at("FILE", f"{target} cannot be written: there is no folder {target.parent}.")
 
 
 async def _write_file(opened: Opened, wanted: Wanted, target: Path, format: str) -> int:
@@ -176,8 +189,14 @@ async def _write_file(opened: Opened, wanted: Wanted, target: Path, format: str)
         with beside.open("wb") as out:
             count = await _write(opened, wanted, out, format)
         beside.replace(target)
+    except OSError as error:
+        if str(error.filename) != str(beside):
+            raise
+        # People know the file that they asked for, not the one beside it.
+        raise OSError(error.errno, error.strerror, str(target)) from None
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # what could not even be made; the error itself is on its way
+            beside.unlink(missing_ok=True)
     return count
 
 

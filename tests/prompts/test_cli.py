@@ -112,6 +112,10 @@ def test_columns_and_folder(run: Run, tmp_path: Path) -> None:
         (["export", "out.xyz"], "--format"),
         (["export", "out.csv", "nobody"], "nobody"),
         (["export", "full"], "not empty"),
+        (["export", "-", "--format", "markdown"], "folder"),
+        (["export", "good.csv", "--format", "markdown"], "good.csv is a file"),
+        (["export", "full", "--format", "csv"], "full is a folder"),
+        (["export", "no/such/x.csv"], "no/such/x.csv cannot be written: there is no folder no/such"),
         (["show", "nobody"], "nobody"),
         (["show", "a@@b"], "a"),
         (["diff", "nobody", "1", "2"], "nobody"),
@@ -128,6 +132,7 @@ def test_bad_input_is_one_line_and_exit_code_2(run: Run, tmp_path: Path, given: 
     assert (answer.code, answer.out) == (2, ""), answer
     assert len(answer.err.splitlines()) == 1
     assert says in answer.err
+    assert not (tmp_path / "-").exists()
 
 
 def test_lists(filled: Run) -> None:
@@ -175,6 +180,14 @@ def test_an_export_that_fails_leaves_the_old_file(filled: Run, tmp_path: Path) -
     (tmp_path / "p.csv").write_text("old")
     assert filled("export", "p.csv", "nobody").code == 2
     assert (tmp_path / "p.csv").read_text() == "old"
+
+
+def test_an_export_that_cannot_be_written_names_the_file_that_was_asked_for(filled: Run, tmp_path: Path) -> None:
+    long = "x" * 250 + ".csv"  # too long with what is put around it
+    answer = filled("export", long)
+    assert (answer.code, answer.out) == (3, "")
+    assert f"'{long}'" in answer.err
+    assert ".part" not in answer.err
 
 
 @pytest.mark.parametrize(
