@@ -174,11 +174,10 @@ async def import_records(
 
 
 class _Reading:
-    """The batches of a file, read in a thread."""
+    """The batches of a file, read in a thread while the block of its ``async with`` runs."""
 
     def __init__(self, batches: Iterator[list[Ready | RowError]]) -> None:
         self._batches = batches
-        self.begin()
 
     def begin(self) -> None:
         """Read the next batch, after the one before was taken."""
@@ -189,6 +188,7 @@ class _Reading:
         return await asyncio.shield(self._next)
 
     async def __aenter__(self) -> _Reading:
+        self.begin()
         return self
 
     async def __aexit__(self, *_: object) -> None:
