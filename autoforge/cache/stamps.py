@@ -17,6 +17,9 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from autoforge.errors import AutoforgeError
+from autoforge.telemetry.disk import reserve
+
 SLOTS = 65_536
 _ERA = SLOTS
 """One slot more, which no tag has: what the process heard of it changes when it may have missed something."""
@@ -26,7 +29,11 @@ Mark = tuple[tuple[int, int, int], ...]
 
 
 class Stamps:
-    """The shared stamps of one data directory; with no path, those of this process alone."""
+    """The shared stamps of one data directory; with no path, those of this process alone.
+
+    AutoforgeError where the file cannot be made, on a full disk for example: several processes without it would show
+    each other's changes late, which nobody would notice.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         size = 2 * (SLOTS + 1) * 8
@@ -94,12 +101,18 @@ class Stamps:
                 continue
 
     def _shared(self, path: Path, size: int) -> mmap.mmap:
+        try:
+            return self._mapped(path, size)
+        except OSError as error:
+            what = f"{path} cannot be made, through which processes tell each other what changed ({size:,} bytes)"
+            raise AutoforgeError(f"{what}: {error.strerror}. Make room or give access there, then start again.") from error
+
+    def _mapped(self, path: Path, size: int) -> mmap.mmap:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
+            reserve(descriptor, size)  # always: a file of an older version is long enough, and has no room
             status = os.fstat(descriptor)
-            if status.st_size < size:
-                os.ftruncate(descriptor, size)
             self.identity = f"{_boot()}:{status.st_dev}:{status.st_ino}"
             return mmap.mmap(descriptor, size)
         finally:

@@ -28,6 +28,7 @@ from typing import Any
 from autoforge.db.admission import no_place_meanwhile
 from autoforge.db.hop import ConnectionThread
 from autoforge.errors import Overloaded
+from autoforge.telemetry.disk import reserve
 
 try:
     import fcntl as system
@@ -57,8 +58,11 @@ class Turns:
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if os.fstat(self._file).st_size < 8:
-            os.ftruncate(self._file, 8)
+        try:
+            reserve(self._file, 8)
+        except OSError:
+            os.close(self._file)
+            raise
         self._memory = mmap.mmap(self._file, 8)
         self._last = memoryview(self._memory).cast("Q")  # the last number that was drawn
         self._before: bytes | None = None  # the numbers below ours, as a lock; None: we have no number

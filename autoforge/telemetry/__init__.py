@@ -1,1 +1,1 @@
-"""What the process says about itself: structured logs, later metrics and profiles."""
+"""What the process says about itself: structured logs, metrics, traces and profiles."""

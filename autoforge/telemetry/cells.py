@@ -21,6 +21,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoforge.telemetry.disk import reserve
+
 try:
     import fcntl
 except ImportError:  # Windows: each process counts for itself
@@ -141,8 +143,7 @@ def _mapped(path: Path, access: int) -> mmap.mmap:
     opened = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         if os.fstat(opened).st_size < PLACES * 8:
-            # Room on the disk, not only a size: to write where there is none would end the process (SIGBUS).
-            os.posix_fallocate(opened, 0, PLACES * 8)
+            reserve(opened, PLACES * 8)
         return mmap.mmap(opened, PLACES * 8, access=access)
     finally:
         os.close(opened)
