@@ -105,7 +105,9 @@ class Stamps:
             return self._mapped(path, size)
         except OSError as error:
             what = f"{path} cannot be made, through which processes tell each other what changed ({size:,} bytes)"
-            raise AutoforgeError(f"{what}: {error.strerror}. Make room or give access there, then start again.") from error
+            raise AutoforgeError(
+                f"{what}: {error.strerror}. Make room or give access there, then start again."
+            ) from error
 
     def _mapped(self, path: Path, size: int) -> mmap.mmap:
         path.parent.mkdir(parents=True, exist_ok=True)

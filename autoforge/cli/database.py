@@ -32,13 +32,16 @@ def upgrade(data: Path | None, database_url: str | None) -> None:
 @database.command()
 @data_options
 def check(data: Path | None, database_url: str | None) -> None:
-    """Say whether the database is at the newest revision and as the models describe it (exit code 1 if not)."""
+    """Say whether the database is at the newest revision and as the models describe it (exit code 1 if not).
+
+    Changes nothing, and waits for nobody who writes.
+    """
     from autoforge.db import migrate
 
     url = settings_of(data, database_url).database_url
-    current, newest = migrate.current_revision(url), migrate.newest_revision()
-    if current != newest:
-        click.echo(f"The database is at revision {current}, the newest is {newest}: run `autoforge db upgrade`.")
+    current = migrate.current_revision(url)
+    if current != migrate.newest_revision():
+        click.echo(migrate.remedy(current))
         raise SystemExit(1)
     if differences := migrate.drift(url):
         click.echo("\n".join(f"differs: {difference}" for difference in differences))
