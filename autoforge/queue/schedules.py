@@ -115,8 +115,11 @@ class Schedules:
             rows = [{"name": name, "next_run_at": next_after(cron, now)} for name, cron in self._expressions.items()]
             for row in rows:
                 await session.execute(_PLAN[session.dialect], row)
-            self._planned = True
+            session.after_commit(self._note_planned)  # rows that were rolled back are planned again
         return True
+
+    def _note_planned(self) -> None:
+        self._planned = True
 
     async def _lead(self, session: WriteSession) -> bool:
         now = clock.now()

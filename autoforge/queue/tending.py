@@ -84,7 +84,12 @@ class Tender:
             return
         for context in news:
             context.progressed = False
-        await self._database.transact(claims.note_progress, news)
+        try:
+            await self._database.transact(claims.note_progress, news)
+        except BaseException:
+            for context in news:
+                context.progressed = True
+            raise
 
     async def _renew(self) -> None:
         held, owned = self._pool.held, self._pool.owned()

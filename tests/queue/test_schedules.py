@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -107,6 +108,19 @@ async def test_a_leader_that_slept_enqueues_nothing(jobs: Jobs) -> None:
         await one.round(jobs.database)
         assert (await moments(jobs), one.leading) == ([], False)
         await go(two, jobs)
+    assert await moments(jobs) == ["T12:05:00Z"]
+
+
+async def test_schedules_are_planned_again_when_their_rows_were_not_stored(jobs: Jobs) -> None:
+    at, schedules = At(), standing("one")
+    with clock.running_on(at):
+        with suppress(InterruptedError):
+            async with jobs.database.write() as session:
+                assert await schedules._stand(session)
+                raise InterruptedError
+        await go(schedules, jobs)
+        at.pass_by(minutes=12)
+        await go(schedules, jobs)
     assert await moments(jobs) == ["T12:05:00Z"]
 
 
