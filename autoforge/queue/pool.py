@@ -29,6 +29,7 @@ from autoforge.queue.tending import Tender
 from autoforge.queue.waking import What, when_woken
 from autoforge.settings import JobsSettings
 from autoforge.telemetry import families, metrics, traces
+from autoforge.telemetry.lasting import Outage
 
 log = logging.getLogger(__name__)
 
@@ -137,25 +138,27 @@ class Pool:
     # --- the table ------------------------------------------------------------------------------------------------
 
     async def _claim_and_settle(self) -> None:
+        outage = Outage(log, "jobs can be neither claimed nor finished now", "jobs are claimed and finished again")
         pause = 0.05
         while not (self.stopping and not self._workers and not self._ended):
             try:
-                if await self._next_turn():
-                    pause = 0.05
-            except Exception:
-                log.exception("jobs can be neither claimed nor finished now; trying again")
+                await self._next_turn()
+                pause = 0.05
+                outage.over()
+            except Exception as error:
+                outage.failed(error)
                 self._look = True
                 if self.stopping and pause >= _LONGEST_PAUSE:
                     return
                 await asyncio.sleep(pause)
                 pause = min(_LONGEST_PAUSE, pause * 2)
 
-    async def _next_turn(self) -> bool:
+    async def _next_turn(self) -> None:
         """Writes and claims when there is a reason to; otherwise waits for one."""
         room = self._room()
         if not self._ended and not room:
             await self._wait()
-            return True
+            return
         self._writing, self._ended = self._ended, []
         self._look = self._look and not room
         try:
@@ -170,7 +173,6 @@ class Pool:
         if room:
             self._claimed_at = time.monotonic()
             self._look = self._look or len(claimed) == room
-        return True
 
     async def _write(self, session: WriteSession, ended: Sequence[Outcome], room: int) -> list[Claimed]:
         if ended:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from autoforge.queue import claims
 from autoforge.queue.context import Claimed, Key
 from autoforge.queue.schedules import Schedules
+from autoforge.telemetry.lasting import Outage
 
 if TYPE_CHECKING:
     from autoforge.queue.pool import Pool
@@ -43,11 +44,13 @@ class Tender:
         return job.key in self._cancelled
 
     async def run(self) -> None:
+        outage = Outage(log, "jobs cannot be tended now", "jobs are tended again")
         while True:
             try:
                 await self._round()
-            except Exception:
-                log.exception("jobs could not be tended; trying again")
+                outage.over()
+            except Exception as error:
+                outage.failed(error)
             self._hurry.clear()
             try:
                 async with asyncio.timeout(self._settings.tend_seconds):

@@ -19,7 +19,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match
 
-from autoforge.errors import AutoforgeError, BadInput, FieldError, Overloaded, TooManyRequests, Unauthenticated
+from autoforge.errors import (
+    AutoforgeError,
+    BadInput,
+    DatabaseTimeout,
+    DatabaseUnavailable,
+    FieldError,
+    Overloaded,
+    TooManyRequests,
+    Unauthenticated,
+)
+from autoforge.telemetry.lasting import Seldom
 from autoforge.web.arrivals import Refused
 from autoforge.web.html import page
 from autoforge.web.links import with_query
@@ -67,6 +77,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 log = structlog.get_logger(__name__)
 
+_SELDOM = Seldom()
 _KINDS = {
     400: ("bad-request", "The request could not be read"),
     401: ("unauthenticated", "Sign in first"),
@@ -117,10 +128,20 @@ async def expected(request: Request, error: Exception) -> Response:
     assert isinstance(error, AutoforgeError)
     if isinstance(error, Unauthenticated) and _for_people(request) and request.method == "GET":
         return RedirectResponse(with_query("/sign-in", {"next": _address(request)}), status_code=303)
+    if isinstance(error, DatabaseUnavailable | DatabaseTimeout):
+        _note(request, error)
     response = problem(request, error.status, error.kind, error.title, error.detail, error.errors)
     if isinstance(error, Overloaded | TooManyRequests):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
+
+
+def _note(request: Request, error: AutoforgeError) -> None:
+    """The database failed somebody, which the operator has to read of; while it lasts, now and then."""
+    left_out = _SELDOM.left_out(f"{error.kind} {error.detail[:200]}")
+    if left_out is not None:
+        about = {"method": request.method, "path": request.url.path, "status": error.status, "error": error.detail}
+        log.error("the database failed", **about, left_out=left_out, request_id=request.scope.get("request_id", ""))
 
 
 def _address(request: Request) -> str:

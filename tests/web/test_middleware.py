@@ -17,9 +17,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from structlog.testing import capture_logs
 
+from autoforge.errors import DatabaseUnavailable
 from autoforge.telemetry import logs
+from autoforge.telemetry.lasting import Seldom
 from autoforge.telemetry.lines import LINES, Lines
-from autoforge.web import arrivals
+from autoforge.web import arrivals, problems
 from autoforge.web.middleware import Edge, request_id_of
 from tests.web.site import Site
 
@@ -75,6 +77,28 @@ async def test_a_harmless_request_id_is_kept() -> None:
         other = await client.get("/", headers={"X-Request-ID": 'a"b {}'})
     assert kept.headers["x-request-id"] == "from-the-proxy.1"
     assert other.headers["x-request-id"] != 'a"b {}'
+
+
+async def test_a_database_that_fails_leaves_a_trace_and_not_one_per_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = [0.0]
+    monkeypatch.setattr(problems, "_SELDOM", Seldom(lambda: at[0]))
+
+    async def full(scope: Any, receive: Any, send: Any) -> None:
+        raise DatabaseUnavailable("database or disk is full", retry_after=30)
+
+    with capture_logs() as seen:
+        async with client_of(full) as client:
+            answers = [await client.post("/api/v1/prompts") for _ in range(3)]
+            at[0] += 60
+            answers.append(await client.post("/api/v1/prompts"))
+    for answer in answers:
+        must_be_problem(answer, 503, "database-unavailable")
+    lines = [entry for entry in seen if entry["event"] == "the database failed"]
+    assert [(one["request_id"], one["left_out"]) for one in lines] == [
+        (answers[0].headers["x-request-id"], 0),
+        (answers[3].headers["x-request-id"], 2),
+    ]
+    assert {(one["path"], one["error"]) for one in lines} == {("/api/v1/prompts", "database or disk is full")}
 
 
 def test_no_two_requests_get_the_same_id() -> None:
