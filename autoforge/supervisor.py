@@ -9,6 +9,9 @@ accepted yet outlive the worker that would have; and keeps SQLite's file in memo
 * SIGTERM and SIGINT end the workers and then this process, with exit code 0.
 * A worker that dies is replaced. When this process dies, its workers notice and end.
 
+What it has to say it says on stderr in the form of the workers' logs (:mod:`autoforge.telemetry.logs`, which would
+bring more with it than all of this).
+
 To its worker it speaks through a socket: ``ready`` comes back once; ``away`` says that the end is near (the worker says
 so when asked whether it is ready), ``hand over`` also that it shall accept no more connections.
 """
@@ -24,7 +27,9 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from autoforge.warmth import keep_warm
@@ -33,6 +38,7 @@ _RECENT = 5.0
 """Seconds: a worker that lived no longer is not replaced at once."""
 _PAUSES = (0.5, 30.0)
 _START_FAILED = 3
+_LEVELS = ("debug", "info", "warning", "error")
 
 
 @dataclass(slots=True)
@@ -42,7 +48,7 @@ class Plan:
     ``sockets`` are open listening sockets, one per worker. ``drain`` is how many seconds an old worker goes on
     answering before it is ended, ``delay`` how many all do before the service ends, ``patience`` how many a worker has
     to end before it is killed. With ``alone`` no new worker starts before the old one has ended. Of the files ``warm``
-    those of up to ``warm_bytes`` are kept in memory.
+    those of up to ``warm_bytes`` are kept in memory. ``level`` is the least that is logged.
     """
 
     sockets: list[int]
@@ -52,6 +58,7 @@ class Plan:
     alone: bool
     warm: list[str] = field(default_factory=list)
     warm_bytes: int = 0
+    level: str = "info"
     command: list[str] = field(default_factory=lambda: [sys.executable, "-P", "-m", "autoforge.serving"])
 
 
@@ -144,13 +151,21 @@ class Supervisor:
             old, worker.successor_of = worker.successor_of, None
             if old in self._workers:
                 assert old is not None
+                drain = f"{self._plan.drain:g} s"
+                self._say("info", f"worker {worker.place + 1} is replaced; the old one answers for {drain} more")
                 old.leave(b"hand over\n", self._plan.drain)
 
     def _obey(self, number: int) -> None:
         if number == signal.SIGHUP:
             if not self._stopping:
                 self._old = [worker for worker in self._workers if worker.state in ("starting", "ready")]
+                self._say("info", f"asked to replace the workers ({len(self._old)})")
             return
+        if not self._stopping:
+            self._say("info", f"asked to end ({signal.Signals(number).name}); the workers end")
+        self._stop()
+
+    def _stop(self) -> None:
         again, self._stopping = self._stopping, True
         self._old, self._due = [], {}
         for worker in self._workers:
@@ -194,24 +209,26 @@ class Supervisor:
         how = f"worker {worker.place + 1} ended by itself ({_described(worker.process.returncode)})"
         if not self._ever_ready:
             self._code = _START_FAILED
-            self._obey(signal.SIGTERM)
-            _say(f"{how} before it was ready; the service does not start")
+            self._stop()
+            self._say("error", f"{how} before it was ready; the service does not start")
         elif worker.successor_of in self._workers:
             self._old.clear()
-            _say(f"{how} before it was ready; nothing is replaced, the old workers go on")
+            self._say("error", f"{how} before it was ready; nothing is replaced, the old workers go on")
         else:
             self._failures += 1
             lived = time.monotonic() - worker.born
             pause = 0.0 if lived > _RECENT else min(_PAUSES[0] * 2**self._failures, _PAUSES[1])
             self._due[worker.place] = time.monotonic() + pause
-            _say(f"{how}; another takes its place" + (f" in {pause:g} s" if pause else ""))
+            self._say("error", f"{how}; another takes its place" + (f" in {pause:g} s" if pause else ""))
 
     def _advance(self, now: float) -> None:
         for worker in self._workers:
             if worker.state == "draining" and worker.until <= now:
                 self._end(worker)
             elif worker.state == "ending" and worker.until <= now:
-                _say(f"worker {worker.place + 1} did not end within {self._plan.patience:g} s and is killed")
+                self._say(
+                    "warning", f"worker {worker.place + 1} did not end within {self._plan.patience:g} s; it is killed"
+                )
                 worker.until = now + self._plan.patience
                 worker.process.kill()
         for place in [place for place, moment in self._due.items() if moment <= now]:
@@ -231,19 +248,26 @@ class Supervisor:
         if old not in self._workers:
             return
         if self._plan.alone:
+            self._say("info", f"worker {old.place + 1} ends, and another takes its place")
             old.restart = True
             self._end(old)
         else:
             self._start(old.place, successor_of=old)
 
+    def _say(self, level: str, what: str) -> None:
+        """One line as the workers write theirs: JSON, or readable when a person watches."""
+        if _LEVELS.index(level) < _LEVELS.index(self._plan.level):
+            return
+        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        structured = {"event": what, "level": level, "timestamp": now}
+        line = f"{now} [{level:<9}] {what}" if sys.stderr.isatty() else json.dumps(structured)
+        with suppress(OSError):  # nobody reads any more: the service goes on
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+
 
 def _described(code: int) -> str:
     return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
-
-
-def _say(what: str) -> None:
-    sys.stderr.write(f"autoforge: {what}\n")
-    sys.stderr.flush()
 
 
 def main() -> None:

@@ -73,6 +73,7 @@ class Link:
         self._now: asyncio.Future[None] | None = None  # done when what is being told has been
         self._telling: asyncio.Task[None] | None = None
         self._tried = asyncio.Event()
+        self._missed = False
         self._closing = False
         self._task: asyncio.Task[None] | None = None
         self._kept = self._counted = 0.0
@@ -105,6 +106,7 @@ class Link:
     def _go_down(self, error: BaseException) -> None:
         if self.up or not self._tried.is_set():
             log.warning("the cache goes on without Redis: %s", error)
+            self._missed = True
         self.up = False
         self.trusted_until = 0.0
         self._tried.set()
@@ -265,6 +267,9 @@ class Link:
             self.connections += 1
             self._in_a_row = 0
             self._tried.set()
+            if self._missed:
+                log.warning("the cache goes on with Redis again")
+                self._missed = False
             self.tell(())
 
     def _hear(self, message: bytes) -> None:

@@ -20,7 +20,7 @@ from autoforge.cli.running import data_options, settings_of
 from autoforge.errors import AutoforgeError, BadInput
 from autoforge.operations.noticed import ADDRESS
 from autoforge.settings import BACKLOG, Settings
-from autoforge.telemetry import traces
+from autoforge.telemetry import logs, traces
 
 
 @click.command()
@@ -41,6 +41,7 @@ def serve(
 ) -> None:
     """Serve the pages and the API, and make the data directory on the first start."""
     settings = settings_of(data, database_url, cache_url=cache_url, host=host, samples=False if no_samples else None)
+    logs.configure(settings.log_level)
     _check_reach(settings)
     if settings.traces:
         traces.check()
@@ -166,6 +167,7 @@ def _become_supervisor(settings: Settings, sockets: Sequence[socket.socket], *, 
         "delay": settings.shutdown_delay_seconds,
         "patience": settings.stop_seconds,
         "alone": alone,
+        "level": settings.log_level,
         "warm": files_of(settings) if settings.database.warm_mb else [],
         "warm_bytes": settings.database.warm_mb * 1024 * 1024,
     }

@@ -252,7 +252,9 @@ def _process_of(server: Redis) -> int:
     return int(next(line.partition(":")[2] for line in told.splitlines() if line.startswith("process_id:")))
 
 
-async def test_a_redis_that_comes_later_is_found(server: Redis, tmp_path: Path) -> None:
+async def test_a_redis_that_comes_later_is_found(
+    server: Redis, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     later = Redis(tmp_path)
     host = Host(later, "later")
     await host.link.start()
@@ -264,6 +266,9 @@ async def test_a_redis_that_comes_later_is_found(server: Redis, tmp_path: Path) 
         assert await host.read() == "new"
         later.start()
         await host.up()
+        first, last = [record.getMessage() for record in caplog.records]
+        assert first.startswith("the cache goes on without Redis: ")
+        assert last == "the cache goes on with Redis again"
         await until(lambda: host.link.untold == 0)
         assert await host.read() == "new"
     finally:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,14 @@ class Started:
     def errors(self) -> str:
         return (self.folder / "errors").read_text()
 
+    def lines(self) -> list[dict[str, str]]:
+        """What the supervisor has said: each line is JSON, with the keys of the workers' lines."""
+        said = [json.loads(line) for line in self.errors().splitlines()]
+        for line in said:
+            assert list(line) == ["event", "level", "timestamp"]
+            assert datetime.fromisoformat(line["timestamp"]).tzinfo is not None
+        return said
+
 
 @contextmanager
 def supervised(folder: Path, **plan: Any) -> Iterator[Started]:
@@ -89,7 +98,23 @@ def test_workers_start_are_replaced_and_end(tmp_path: Path) -> None:
         started.process.terminate()
         assert started.process.wait(servers.PATIENCE) == 0
         assert started.ready() == set()
-        assert started.errors() == ""
+        assert [(line["level"], line["event"]) for line in started.lines()] == [
+            ("info", "asked to replace the workers (2)"),
+            ("info", "worker 1 is replaced; the old one answers for 0 s more"),
+            ("info", "worker 2 is replaced; the old one answers for 0 s more"),
+            ("info", "asked to end (SIGTERM); the workers end"),
+        ]
+
+
+def test_the_least_that_is_logged_holds_for_the_supervisor_too(tmp_path: Path) -> None:
+    with supervised(tmp_path, level="error") as started:
+        first = until(lambda: len(started.ready()) == 2 and started.ready())
+        subprocess.run(["kill", "-KILL", str(min(first))], check=True)
+        until(lambda: len(started.ready() - first) == 1)
+        started.process.terminate()
+        assert started.process.wait(servers.PATIENCE) == 0
+        (line,) = started.lines()
+        assert (line["level"], "signal SIGKILL" in line["event"]) == ("error", True)
 
 
 def test_a_new_version_that_does_not_start_replaces_nobody(tmp_path: Path) -> None:
@@ -108,7 +133,7 @@ def test_a_service_whose_workers_do_not_start_ends(tmp_path: Path) -> None:
     (tmp_path / "broken").touch()
     with supervised(tmp_path) as started:
         assert started.process.wait(servers.PATIENCE) == 3
-        assert "the service does not start" in started.errors()
+        assert "the service does not start" in started.lines()[0]["event"]
 
 
 def test_a_worker_that_dies_is_replaced_and_one_that_does_not_end_is_killed(tmp_path: Path) -> None:
@@ -122,6 +147,7 @@ def test_a_worker_that_dies_is_replaced_and_one_that_does_not_end_is_killed(tmp_
         started.process.terminate()
         assert started.process.wait(servers.PATIENCE) == 0
         assert "is killed" in started.errors()
+        assert {line["level"] for line in started.lines()} == {"info", "warning", "error"}
         assert started.ready() == set()
 
 
