@@ -53,7 +53,7 @@ async def kept_part(
     """
 
     async def load() -> bytes:
-        about = Page(request.url.path, request.query_params.multi_items(), **_nobody(request.path_params["workspace"]))
+        about = Page(request.url.path, request.query_params.multi_items(), Links(request.path_params["workspace"]))
         return zlib.compress(render(template, about, await read()).encode(), 1)
 
     key = cache_key("part", template, request.scope["path"], request.scope["query_string"])
@@ -66,18 +66,10 @@ def _who(request: Request) -> dict[str, Any]:
     workspace = request.path_params.get("workspace")
     actor = request.scope.get("autoforge.actor")
     if actor is None:
-        return _nobody(workspace or "main")
+        return {"links": Links(workspace or "main")}
     links = Links(workspace or actor.workspace_slug)
     place = actor.workspace_name if links.workspace == actor.workspace_slug else ""
     return {"links": links, "user": actor.user_name, "role": actor.role, "may": actor.may, "place": place}
-
-
-def _nobody(workspace: str) -> dict[str, Any]:
-    return {"links": Links(workspace), "user": "", "role": "", "may": _nothing}
-
-
-def _nothing(_permission: str) -> bool:
-    return False
 
 
 def seen(

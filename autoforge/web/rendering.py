@@ -17,7 +17,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from autoforge import __version__
 from autoforge.web import formats
@@ -60,8 +59,8 @@ class Flash:
     undo_fields: Mapping[str, str] = field(default_factory=dict)
 
 
-def _everything(_permission: str) -> bool:
-    return True
+def _nothing(_permission: str) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +69,21 @@ class Page:
 
     ``query`` are the decoded parameters of the address, in order. ``notices`` stay visible on every page (an outdated
     SQLite, for example); ``flashes`` are shown once. ``may`` says whether the one who asks has a permission such as
-    ``audit:read``.
+    ``audit:read``. A page that is not told who asks is nobody's: no name, no role, and nothing that they may.
+
+    Forms carry no secret: that they were sent from our pages, the browser's own headers say
+    (:func:`autoforge.web.arrivals.check`).
     """
 
     path: str = "/"
     query: Sequence[tuple[str, str]] = ()
     links: Links = field(default_factory=Links)
-    user: str = "Local owner"
+    user: str = ""
     flashes: Sequence[Flash] = ()
     notices: Sequence[str] = ()
-    csrf_token: str = ""
     place: str = ""
-    role: str = "admin"
-    may: Callable[[str], bool] = _everything
+    role: str = ""
+    may: Callable[[str], bool] = _nothing
 
     def param(self, name: str, default: str = "") -> str:
         """The first value of a query parameter."""
@@ -99,16 +100,6 @@ class Page:
         """This address sorted by ``key``, upwards (``first="-"``: downwards); turned round when it already is."""
         wanted, other = (f"-{key}", key) if first else (key, f"-{key}")
         return self.here(sort=other if self.param("sort") == wanted else wanted)
-
-    def csrf_field(self) -> Markup:
-        """The hidden field that every posting form carries; empty until people sign in."""
-        return csrf_field(self.csrf_token)
-
-
-def csrf_field(token: str = "") -> Markup:
-    if not token:
-        return Markup("")
-    return Markup('<input type="hidden" name="csrf_token" value="{}">').format(token)
 
 
 @cache
@@ -134,7 +125,7 @@ def environment() -> Environment:
     made.speak()
     made.filters.update(formats.FILTERS)
     made.filters["lanes"] = lay_out
-    made.globals.update(static=static, csrf_field=csrf_field, product_version=__version__)
+    made.globals.update(static=static, product_version=__version__)
     made.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "sort_keys": False}
     _remember_pure_macros(made)
     return made

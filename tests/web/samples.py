@@ -5,6 +5,8 @@ The content is written for this purpose. Dictionaries and plain tuples stand in 
 
 from __future__ import annotations
 
+from typing import Any
+
 from markupsafe import Markup
 
 from autoforge.prompts.transfer_pages import MAPPED
@@ -274,8 +276,11 @@ def filled(template: str, about: Page, context: Context) -> str:
     return render(template, about, context)
 
 
+OWNER: dict[str, Any] = {"user": "Local owner", "role": "admin", "may": lambda _permission: True}
+
+
 def page(template: str, query: tuple[tuple[str, str], ...] = ()) -> Page:
-    return Page(path="/w/main/" + template.removesuffix(".html"), query=query)
+    return Page(path="/w/main/" + template.removesuffix(".html"), query=query, **OWNER)
 
 
 NOISY_PAGE = Page(
@@ -291,5 +296,5 @@ NOISY_PAGE = Page(
     ),
     notices=("SQLite 3.40 is older than 3.51.3: one process only.",),
     flashes=(Flash("Saved as v8."), Flash("Nothing was imported.", "failed")),
-    csrf_token="a-token",
+    **OWNER,
 )

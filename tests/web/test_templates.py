@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from autoforge.db import clock
 from autoforge.web.rendering import STATIC, Page, environment, static
-from tests.web.samples import NOISY_PAGE, NOW, PAGES, filled, page
+from tests.web.samples import NOISY_PAGE, NOW, OWNER, PAGES, filled, page
 
 CASES = [(name, i) for name, contexts in PAGES.items() for i in range(len(contexts))]
 EVERY_PAGE = pytest.mark.parametrize(("name", "i"), CASES, ids=[f"{name}-{i}" for name, i in CASES])
@@ -68,18 +68,21 @@ def test_renders_and_is_well_formed(name: str, i: int) -> None:
 
 
 @EVERY_PAGE
-def test_renders_with_messages_filters_and_a_token(name: str, i: int) -> None:
+def test_renders_with_messages_and_filters(name: str, i: int) -> None:
     text = html(name, i, noisy=True)
     html5lib.HTMLParser(strict=True).parse(text)
     assert "SQLite 3.40 is older" in text
 
 
-@EVERY_PAGE
-def test_every_posting_form_carries_the_token(name: str, i: int) -> None:
-    root = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(html(name, i, noisy=True))
-    for form in root.iter("form"):
-        if form.get("method") == "post":
-            assert form.find(".//input[@name='csrf_token']") is not None, form.attrib
+def test_a_page_that_is_not_told_who_asks_is_nobodys() -> None:
+    """Whoever forgets to say it shows less than they might, and not what an administrator sees."""
+    nobody = Page()
+    assert (nobody.user, nobody.role, nobody.may("audit:read")) == ("", "", False)
+    for i, context in enumerate(PAGES["access/audit.html"]):
+        assert "Whole server" in html("access/audit.html", i)
+        text = filled("access/audit.html", nobody, context)
+        assert "Whole server" not in text
+        assert "Sign out" not in text
 
 
 @EVERY_PAGE
@@ -177,9 +180,8 @@ def _poisoned(value: Any) -> Any:
 
 @EVERY_PAGE
 def test_markup_in_data_is_only_text(name: str, i: int) -> None:
-    evil = Page(
-        query=((EVIL, EVIL), ("q", EVIL), ("sort", EVIL), ("metric", EVIL)), user=EVIL, notices=(EVIL,), csrf_token=EVIL
-    )
+    query = ((EVIL, EVIL), ("q", EVIL), ("sort", EVIL), ("metric", EVIL))
+    evil = Page(query=query, **{**OWNER, "user": EVIL}, notices=(EVIL,))
     text = filled(name, evil, _poisoned(PAGES[name][i]))
     assert "<evil" not in text
     root = html5lib.HTMLParser(namespaceHTMLElements=False).parse(text)
