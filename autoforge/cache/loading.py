@@ -134,7 +134,7 @@ class Cache:
         found = self.get(key, kind, ABSENT)
         if found is not ABSENT:
             if kind.ahead:
-                self._renew_in_time(key, kind, tuple(tags), load)
+                self._renew_in_time(key, kind, tuple(tags), load, lasts)
             return found  # type: ignore[no-any-return]
         flight = self._flights.get(key)
         if flight is not None and self._may_join(flight):
@@ -273,10 +273,10 @@ class Cache:
 
     # --- ahead of the end ---------------------------------------------------------------------------------------------
 
-    def _renew_in_time(self, key: str, kind: Kind, tags: tuple[str, ...], load: Load) -> None:
+    def _renew_in_time(self, key: str, kind: Kind, tags: tuple[str, ...], load: Load, lasts: Lasts | None) -> None:
         entry = self.near.entries.get(key)
         if entry is not None and entry.expires - kind.ahead <= time.monotonic() and key not in self._flights:
-            self._start(key, kind, tags, load, renewing=True)
+            self._start(key, kind, tags, load, lasts, renewing=True)
 
     def _set_timer(self, flight: _Flight, moment: float) -> None:
         """What was asked for since it was computed is computed again in time, even when nobody asks just then."""
@@ -290,4 +290,4 @@ class Cache:
         self._timers.pop(flight.key, None)
         entry = self.near.entries.get(flight.key)
         if entry is not None and entry.asked and self.stamps.hold(entry.mark):
-            self._renew_in_time(flight.key, flight.kind, flight.tags, flight.load)
+            self._renew_in_time(flight.key, flight.kind, flight.tags, flight.load, flight.lasts)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from autoforge.db.search import _RUN, _fold, query_terms
+from autoforge.db.search import LONGEST_TOKEN, RUN, fold, query_terms
 
 Spans = list[tuple[str, bool]]
 _BEFORE, _AFTER = 40, 110
@@ -50,18 +50,22 @@ def _at_word(text: str, start: int, hit: int) -> int:
 
 def _hits(text: str, terms: Iterable[tuple[str, bool]]) -> Iterator[tuple[int, int]]:
     wanted = list(terms)
-    for run in _RUN.finditer(text):
-        folded = _fold(run[0])
+    for run in RUN.finditer(text):
+        folded = fold(run[0])
         if run[1]:
             yield from _inside(run.start(), run[0], folded, [token for token, _ in wanted])
             continue
-        length = max((len(token) for token, prefix in wanted if _is(folded, token, prefix)), default=0)
+        length = max((_length(folded, token, prefix) for token, prefix in wanted), default=0)
         if length:
             yield run.start(), run.start() + (length if len(folded) == len(run[0]) else len(run[0]))
 
 
-def _is(word: str, token: str, prefix: bool) -> bool:
-    return word.startswith(token) if prefix else word == token
+def _length(word: str, token: str, prefix: bool) -> int:
+    """How much of the word is a hit. Of a longer word only the beginning is a token."""
+    known = word[:LONGEST_TOKEN]
+    if known == token:
+        return len(word)
+    return len(token) if prefix and known.startswith(token) else 0
 
 
 def _inside(start: int, run: str, folded: str, tokens: Iterable[str]) -> Iterator[tuple[int, int]]:

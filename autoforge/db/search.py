@@ -34,14 +34,16 @@ _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
     "\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 )
-_RUN = re.compile(rf"([{_UNSPACED}]+)|([^\W_{_UNSPACED}]+)")
+RUN = re.compile(rf"([{_UNSPACED}]+)|([^\W_{_UNSPACED}]+)")
+"""A run of a script without spaces (group 1), or a word (group 2)."""
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 _ASCII_WORDS = bytes(ord(chr(byte).lower()) if byte < 128 and chr(byte).isalnum() else 32 for byte in range(256))
 """What each byte of ASCII text becomes: letters small, all but letters and digits a blank."""
 _LATIN_ACCENT = re.compile("([a-z])[\u0300-\u036f]+")
 
 
-def _fold(words: str) -> str:
+def fold(words: str) -> str:
+    """As words are compared: without case, compatibility forms and Latin accents. May be longer or shorter."""
     folded = unicodedata.normalize("NFKC", words).casefold()
     return unicodedata.normalize("NFC", _LATIN_ACCENT.sub(r"\1", unicodedata.normalize("NFD", folded)))
 
@@ -52,7 +54,7 @@ def _runs(words: str) -> Iterator[tuple[bool, str]]:
         for found in _ASCII_WORD.finditer(words.lower()):
             yield False, found[0][:LONGEST_TOKEN]
         return
-    for match in _RUN.finditer(_fold(words)):
+    for match in RUN.finditer(fold(words)):
         yield (True, match[1]) if match[1] else (False, match[2][:LONGEST_TOKEN])
 
 

@@ -100,12 +100,18 @@ class ReadSession:
     async def stream(
         self, statement: Executable, parameters: Parameters = None, batch: int = 1000
     ) -> AsyncIterator[Sequence[Row[Any]]]:
-        """Lists of up to ``batch`` rows; memory holds one of them at a time."""
-        from autoforge.db.stream import batches
+        """Lists of up to ``batch`` rows, from a cursor that stays open in the database for as long as this is read.
 
+        Memory holds one list at a time.
+        """
         self._check()
-        async for rows in batches(self, statement, parameters, batch):
-            yield rows
+        streaming = statement.execution_options(**{"yield_per": batch, BOUNDED: False})
+        result = await self.execute(streaming, parameters)
+        try:
+            while rows := await self.call(result.fetchmany, batch):
+                yield rows
+        finally:
+            result.close()
 
     @property
     def connection(self) -> Connection:

@@ -46,7 +46,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Opened]:
     """Everything open and ready; closed again at the end of the block."""
     await asyncio.to_thread(_migrate, settings.database_url)
     stamps = Stamps(settings.data / "stamps")
-    database = await Database.open(settings)
+    try:
+        database = await Database.open(settings)
+    except BaseException:
+        stamps.close()
+        raise
     try:
         async with open_cache(settings.cache, database, stamps) as cache:
             async with database.write() as session:

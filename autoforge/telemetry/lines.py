@@ -46,13 +46,14 @@ class Lines:
         self.flush()
 
     def flush(self) -> None:
-        """Writes what waits."""
+        """Writes what waits; it is lost when nobody reads any more."""
         with self._writing:
             self._asked = False  # before taking: what is added from here on asks again
             taken = [self._waiting.popleft() for _ in range(len(self._waiting))]
             if taken:
-                sys.stderr.write("".join(taken))
-                sys.stderr.flush()
+                with suppress(OSError, ValueError):  # nobody reads any more: no reason to fail a request
+                    sys.stderr.write("".join(taken))
+                    sys.stderr.flush()
 
     def _start(self) -> None:
         if self._thread is None or not self._thread.is_alive():  # a fork has the object without its thread
@@ -64,15 +65,11 @@ class Lines:
         while self._wanted.wait():
             self._wanted.clear()
             pause.wait(TOGETHER)
-            with suppress(OSError, ValueError):  # nobody reads any more
-                self.flush()
+            self.flush()
 
 
 LINES = Lines()
 """The lines of this process."""
 
 
-@atexit.register
-def _at_the_end() -> None:
-    with suppress(OSError, ValueError):
-        LINES.flush()
+atexit.register(LINES.flush)

@@ -13,6 +13,7 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -63,9 +64,10 @@ def forget_old(settings: Settings, needed: Collection[str]) -> int:
     """Removes what is older than a day and not ``needed`` by an import; how many files."""
     oldest, gone = time.time() - KEPT_SECONDS, 0
     for path in _all(settings):
-        if path.stem not in needed and path.stat().st_mtime < oldest:
-            path.unlink(missing_ok=True)
-            gone += 1
+        with suppress(FileNotFoundError):  # another process was faster
+            if path.stem not in needed and path.stat().st_mtime < oldest:
+                path.unlink()
+                gone += 1
     return gone
 
 

@@ -64,6 +64,21 @@ async def test_the_timer_renews_what_was_asked_for_and_nothing_else() -> None:
     figures.cache.close()
 
 
+async def test_a_renewed_value_lasts_no_longer_than_it_says() -> None:
+    figures = Figures()
+
+    async def read() -> int:
+        return await figures.cache.get_or_load("k", Kind.STATISTICS, ("t",), figures.load, lasts=lambda _value: 2.0)
+
+    await read()
+    figures.age()
+    await read()
+    await figures.landed()
+    assert figures.reads == 2
+    assert figures.cache.near.entries["k"].expires <= time.monotonic() + 2.0
+    figures.cache.close()
+
+
 async def test_a_failure_to_renew_leaves_the_old_one(caplog: pytest.LogCaptureFixture) -> None:
     figures = Figures()
     await figures.read()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
+import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Any
@@ -371,3 +374,13 @@ async def test_options_names_the_methods_of_all_routes(site: Site) -> None:
     refused = await site.client.delete("/api/v1/prompts")
     must_be_problem(refused, 405, "method-not-allowed")
     assert refused.headers["allow"] == "GET, POST, HEAD, OPTIONS"
+
+
+def test_a_log_that_nobody_reads_any_more_fails_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading_end, writing_end = os.pipe()
+    os.close(reading_end)
+    broken = open(writing_end, "w", buffering=1)  # noqa: SIM115 - closed below, where closing it may fail too
+    monkeypatch.setattr(sys, "stderr", broken)
+    Lines().now("a line\n")
+    with suppress(BrokenPipeError):
+        broken.close()
