@@ -60,7 +60,7 @@ _SEPARATOR_OR = re.compile(r"\s\|\|\s")
 _SEPARATOR_PIPE = re.compile(r"\s\|\s")
 _NAME = re.compile(r"[^\W\d][\w-]*|\$")
 _PATH_PART = re.compile(r"""\.([\w$-]+)|\[(-?\d{1,9})\]|\[(?:"([^"]*)"|'([^']*)')\]""")
-_JSON_PARSE = re.compile(r"JSON\.parse\(\s*(output[^()|]*?)\s*\)(.*)", re.DOTALL)
+_JSON_PARSE = re.compile(r"JSON\.parse\(\s*(output[^()|]*)\)(.*)", re.DOTALL)
 
 
 def parse_transform(raw: object, pointer: str) -> str | tuple[str, ...] | None:
@@ -116,7 +116,7 @@ def _compile(spec: str) -> tuple[tuple[Step, ...], ...]:
 def _alternative(text: str) -> tuple[Step, ...]:
     script = _JSON_PARSE.fullmatch(text.strip())
     if script:
-        text = f"{script[1]} | json{script[2]}"
+        text = f"{script[1].rstrip()} | json{script[2]}"
     return tuple(_step(part) for part in _SEPARATOR_PIPE.split(text))
 
 

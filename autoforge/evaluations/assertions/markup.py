@@ -119,8 +119,9 @@ class _Tag:
     closes: bool
 
 
-# No part of a tag may contain "<", so that a search that fails never reads further than the next one.
-_TAG = re.compile(r"<(?P<slash>/?)(?P<name>[^\W\d][\w:.\-]*)(?P<rest>(?:[^<>\"']|\"[^<\"]*\"|'[^<']*')*)>")
+# No part of a tag may contain "<", so that a search that fails never reads further than the next one; possessive, so
+# that it does not try again how much of a long word is the name.
+_TAG = re.compile(r"<(?P<slash>/?)(?P<name>[^\W\d][\w:.\-]*+)(?P<rest>(?:[^<>\"']|\"[^<\"]*\"|'[^<']*')*+)>")
 _DECLARATION = re.compile(r"<[!?][^<>]*>")
 _BLOCKS = {"<!--": "-->", "<![CDATA[": "]]>"}
 

@@ -1,9 +1,9 @@
 """From drafts to cases: defaults first, then scenarios, then one case per combination of listed values.
 
 The rules are promptfoo's. ``defaultTest`` gives variables, options and metadata that a test overrides, and assertions
-that come before its own. A scenario runs every test with every entry of its ``config``. A variable that is a list of
-texts stands for one case per text, all combinations, unless ``disableVarExpansion`` is set; other lists are values. A
-variable may refer to another by ``{{name}}``.
+that come before its own. A scenario runs every test with every entry of its ``config``. A variable that is a list whose
+first item is a text stands for one case per item, all combinations, unless ``disableVarExpansion`` is set; other lists
+are values. A variable may refer to another by ``{{name}}``.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from autoforge.evaluations.config.context import MAX_CASES, Context
 from autoforge.evaluations.config.drafts import Draft, read_draft
 from autoforge.evaluations.config.spots import Spot
 from autoforge.evaluations.config.test_files import read_tests
+from autoforge.evaluations.json_text import as_text
 from autoforge.reading.documents import read_document
 from autoforge.reading.paths import MISSING
 
 MAX_COMBINATIONS = 100_000
+MAX_FILLED = 64 * 1024 * 1024
 _MAX_HOPS = 5
 _REFERENCE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
@@ -32,13 +34,15 @@ def read_cases(context: Context, tests: Any) -> tuple[list[Case], dict[int, Any]
     defaults = _defaults(context)
     cases: list[Case] = []
     given: dict[int, Any] = {}
+    room = _Room(context.spot)
     drafts = itertools.chain(read_tests(tests, context.spot.child("tests"), context), _scenarios(context))
     for draft in drafts:
+        room.spot = draft.spot
         merged = draft if defaults is None else _merged(defaults, draft)
-        for name, variables in _combinations(merged):
+        for name, variables in _combinations(merged, room):
             if merged.given is not MISSING:
                 given[len(cases)] = merged.given
-            cases.append(_case(merged, name or f"#{len(cases) + 1}", variables))
+            cases.append(_case(merged, name or f"#{len(cases) + 1}", resolve(variables, room)))
         if len(cases) > MAX_CASES:
             raise draft.spot.bad(f"there are more than {MAX_CASES:,} cases")
     return cases, given
@@ -47,7 +51,7 @@ def read_cases(context: Context, tests: Any) -> tuple[list[Case], dict[int, Any]
 def _case(draft: Draft, name: str, variables: dict[str, Any]) -> Case:
     return Case(
         name=name,
-        variables=resolve(variables),
+        variables=variables,
         assertions=draft.assertions,
         threshold=draft.threshold,
         transform=draft.transform,
@@ -80,8 +84,21 @@ def _merged(outer: Draft, inner: Draft) -> Draft:
 
 
 def _scenarios(context: Context) -> Iterator[Draft]:
-    scenarios = context.root.get("scenarios") or []
-    for index, raw in enumerate(scenarios):
+    """Every test of every scenario with every entry; counted before they are made."""
+    total, scenarios = 0, []
+    for raw, spot in _listed_scenarios(context):
+        entries, tests = _scenario(raw, spot, context)
+        total += len(entries) * len(tests)
+        if total > MAX_CASES:
+            raise spot.bad(f"there are more than {MAX_CASES:,} cases")
+        scenarios.append((entries, tests))
+    for entries, tests in scenarios:
+        for entry, test in itertools.product(entries, tests):
+            yield _merged(entry, test)
+
+
+def _listed_scenarios(context: Context) -> Iterator[tuple[Any, Spot]]:
+    for index, raw in enumerate(context.root.get("scenarios") or []):
         spot = context.spot.child("scenarios", index)
         if isinstance(raw, str):
             for path in context.find(raw, spot, None):
@@ -90,24 +107,21 @@ def _scenarios(context: Context) -> Iterator[Draft]:
                 listed = document.value if isinstance(document.value, list) else [document.value]
                 for position, scenario in enumerate(listed):
                     inside = Spot(source.name, "", document)
-                    yield from _scenario(
-                        scenario, inside.child(position) if document.value is listed else inside, context
-                    )
+                    yield scenario, inside.child(position) if document.value is listed else inside
         else:
-            yield from _scenario(raw, spot, context)
+            yield raw, spot
 
 
-def _scenario(raw: Any, spot: Spot, context: Context) -> Iterator[Draft]:
+def _scenario(raw: Any, spot: Spot, context: Context) -> tuple[list[Draft], list[Draft]]:
+    """The entries of its config, and its tests. Raises BadInput."""
     entries = raw.get("config", [{}]) if isinstance(raw, dict) else None
     if not isinstance(raw, dict) or not isinstance(entries, list):
         raise spot.bad("a scenario is a mapping with a list under config, and tests")
     drafts = [read_draft(entry, spot.child("config", index), context) for index, entry in enumerate(entries)]
-    tests = list(read_tests(raw.get("tests") or [{}], spot.child("tests"), context))
-    for entry, test in itertools.product(drafts, tests):
-        yield _merged(entry, test)
+    return drafts, list(read_tests(raw.get("tests") or [{}], spot.child("tests"), context))
 
 
-def _combinations(draft: Draft) -> Iterator[tuple[str, dict[str, Any]]]:
+def _combinations(draft: Draft, room: _Room) -> Iterator[tuple[str, dict[str, Any]]]:
     """A name and the variables of each case; the name is empty when the test has no description."""
     lists = (
         {name: value for name, value in draft.variables.items() if _expands(value)}
@@ -120,41 +134,60 @@ def _combinations(draft: Draft) -> Iterator[tuple[str, dict[str, Any]]]:
     if total > MAX_COMBINATIONS:
         raise draft.spot.bad(f"the lists of variables make {total:,} combinations; {MAX_COMBINATIONS:,} is the most")
     if not lists:
-        yield _described(draft.description or "", draft.variables), dict(draft.variables)
+        yield _described(draft.description or "", draft.variables, room), dict(draft.variables)
         return
     for chosen in itertools.product(*lists.values()):
         variables = {**draft.variables, **dict(zip(lists, chosen, strict=True))}
-        words = ", ".join(value if len(value) <= 40 else f"{value[:39]}…" for value in chosen)
-        name = _described(draft.description, variables) if draft.description else ""
+        words = ", ".join(text if len(text) <= 40 else f"{text[:39]}…" for text in map(as_text, chosen))
+        name = _described(draft.description, variables, room) if draft.description else ""
         yield f"{name} ({words})" if name else "", variables
 
 
 def _expands(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
+    return isinstance(value, list) and bool(value) and isinstance(value[0], str)
 
 
-def _described(description: str, variables: Mapping[str, Any]) -> str:
+def _described(description: str, variables: Mapping[str, Any], room: _Room) -> str:
     """The description with simple references filled in."""
-    return _filled(description, variables) if "{{" in description else description
+    return _filled(description, variables, room) if "{{" in description else description
 
 
-def resolve(variables: dict[str, Any]) -> dict[str, Any]:
-    """The variables with ``{{name}}`` of other variables filled in, as promptfoo does before it renders a prompt."""
+class _Room:
+    """How many characters may still be filled in: variables of variables double with every step."""
+
+    def __init__(self, spot: Spot) -> None:
+        self.left = MAX_FILLED
+        self.spot = spot
+
+    def take(self, text: str) -> str:
+        """The text. Raises BadInput at the test that asks for too much."""
+        self.left -= len(text)
+        if self.left < 0:
+            raise self.spot.bad(f"variables that refer to variables make more than {MAX_FILLED:,} characters")
+        return text
+
+
+def resolve(variables: Mapping[str, Any], room: _Room) -> dict[str, Any]:
+    """The variables with ``{{name}}`` of other variables filled in, as promptfoo does before it renders a prompt.
+
+    Raises BadInput when they would become too long.
+    """
+    resolved = dict(variables)
     for _ in range(_MAX_HOPS):
         changed = False
-        for name, value in variables.items():
+        for name, value in resolved.items():
             if isinstance(value, str) and "{{" in value:
-                text = _filled(value, {key: other for key, other in variables.items() if key != name})
-                changed = changed or text != value
-                variables = {**variables, name: text}
+                resolved[name] = _filled(value, resolved, room, but=name)
+                changed = changed or resolved[name] != value
         if not changed:
             break
-    return variables
+    return resolved
 
 
-def _filled(text: str, variables: Mapping[str, Any]) -> str:
+def _filled(text: str, variables: Mapping[str, Any], room: _Room, but: str | None = None) -> str:
     def replacement(match: re.Match[str]) -> str:
-        value = variables.get(match[1])
-        return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else match[0]
+        value = None if match[1] == but else variables.get(match[1])
+        known = isinstance(value, str | int | float) and not isinstance(value, bool)
+        return room.take(str(value)) if known else match[0]
 
     return _REFERENCE.sub(replacement, text)

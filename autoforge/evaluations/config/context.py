@@ -23,7 +23,7 @@ from autoforge.reading.documents import read_document
 from autoforge.reading.paths import MISSING, follow
 from autoforge.reading.text import read_text
 
-_JAVASCRIPT = re.compile(r"=>|\boutput\.\w+\(|[;{}]|\?.*:|\breturn\b|\bJSON\.|\bcontext\.|\.(js|ts|mjs|cjs)\b")
+_JAVASCRIPT = re.compile(r"=>|\boutput\.\w+\(|[;{}]|\?[^?:\n]*:|\breturn\b|\bJSON\.|\bcontext\.|\.(js|ts|mjs|cjs)\b")
 
 _PROGRAMS = (".py", ".js", ".ts", ".mjs", ".cjs", ".rb")
 _STRUCTURED = (".json", ".yaml", ".yml")
@@ -36,21 +36,23 @@ MAX_NESTED = 10_000
 
 @dataclass(slots=True)
 class Context:
-    """``root`` is the whole configuration, for ``$ref``; ``reading`` holds the files of tests that are being read."""
+    """``root`` is the whole configuration, for ``$ref``; ``reading`` holds the files of tests that are being read.
+
+    ``notices`` are the keys: each one once, in order.
+    """
 
     files: Files
     root: Mapping[str, Any]
     spot: Spot
     scope: Scope
     parameters: Mapping[str, str] = field(default_factory=dict)
-    notices: list[Notice] = field(default_factory=list)
+    notices: dict[Notice, None] = field(default_factory=dict)
     reading: list[Path] = field(default_factory=list)
     _nested: int = 0
     declared: dict[tuple[str, str, int | None], str] = field(default_factory=dict)
 
     def note(self, notice: Notice) -> None:
-        if notice not in self.notices:
-            self.notices.append(notice)
+        self.notices[notice] = None
 
     def note_keys(self, raw: Mapping[str, Any], definition: str, spot: Spot) -> None:
         """Reports unknown keys. Raises BadInput for what looks like a slip."""

@@ -18,7 +18,8 @@ from typing import Any
 from autoforge.errors import BadInput
 from autoforge.reading.paths import MISSING, follow
 
-_REFERENCE = re.compile(r"\{\{-?\s*([^\W\d]\w*)((?:\.|\[)[^{}|]*?)?\s*((?:\|\s*\w+\s*)*)-?\}\}")
+# After the name comes either a path (with the white space behind it) or white space: both would try every division.
+_REFERENCE = re.compile(r"\{\{-?\s*([^\W\d]\w*)(?:((?:\.|\[)[^{}|]*)|\s*)((?:\|\s*\w+\s*)*)-?\}\}")
 _TEMPLATE_MARKS = re.compile(r"\{\{|\{%|\{#")
 
 _FILTERS: dict[str, Callable[[str], str]] = {
@@ -70,7 +71,10 @@ def _text(template: str, values: Mapping[str, Any], literal: bool) -> Any:
 
 
 def _value(match: re.Match[str], values: Mapping[str, Any]) -> Any:
-    name, path, filters = match[1], (match[2] or "").removeprefix("."), match[3]
+    name, path, filters = match[1], match[2] or "", match[3]
+    if not filters:
+        path = path.removesuffix("-")  # of ``-}}``
+    path = path.removeprefix(".").rstrip()
     found = follow(values[name], path) if path else values[name]
     if found is MISSING:
         raise BadInput(f"{match[0]} leads nowhere: there is no {path!r}")

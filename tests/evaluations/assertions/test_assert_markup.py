@@ -100,3 +100,9 @@ def test_not_html(judge: Any, text: str) -> None:
 def test_contains_no_html(judge: Any, text: str) -> None:
     assert judge({"type": "contains-html"}, text).outcome == "fail"
     assert judge({"type": "not-contains-html"}, text).outcome == "pass"
+
+
+@pytest.mark.parametrize("kind", ["is-html", "contains-html", "contains-xml"])
+@pytest.mark.parametrize("output", ["<" + "a" * 200_000, "<a" + "-b" * 100_000 + ">", "<a" + " b" * 100_000])
+def test_one_endless_word_is_read_once(judge: Any, kind: str, output: str) -> None:
+    assert judge({"type": kind}, f"{output} <").outcome != "error"

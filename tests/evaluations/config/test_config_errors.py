@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autoforge.errors import BadInput, TooLarge
-from autoforge.evaluations.config import Overrides, config_schema, load_config, load_source
+from autoforge.evaluations.config import EvaluationConfig, Overrides, config_schema, load_config, load_source
+from autoforge.evaluations.config.filling import fill
 from autoforge.evaluations.outputs import plan_runs
 from autoforge.reading import Source
 
 
-def load(text: str) -> object:
+def load(text: str) -> EvaluationConfig:
     return load_source(Source.of(text.encode(), "config.yaml"))
 
 
@@ -159,8 +161,6 @@ JSON = st.recursive(
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(SECTIONS), JSON))
 def test_no_shape_breaks_the_loader(value: dict[str, object]) -> None:
-    import json
-
     with contextlib.suppress(BadInput, TooLarge):
         load_source(Source.of(json.dumps(value).encode(), "config.json"))
 
@@ -170,3 +170,36 @@ def test_a_configuration_that_is_not_there(tmp_path: Path) -> None:
         load_config(tmp_path / "none.yaml")
     with pytest.raises(BadInput, match="not a regular file"):
         load_config(tmp_path)
+
+
+@pytest.mark.parametrize("transform", ["?" * 120_000, "JSON.parse(output" + " " * 120_000, "{{a." + " " * 120_000])
+def test_a_hostile_transform_is_read_in_no_time(transform: str) -> None:
+    config = {"tests": [{"assert": [{"type": "equals", "value": "x", "transform": transform}]}]}
+    with contextlib.suppress(BadInput):
+        load(json.dumps(config))
+
+
+def test_a_hostile_reference_to_a_row_is_read_in_no_time() -> None:
+    assert fill("{{row." + " " * 120_000, {"row": {}}) == "{{row." + " " * 120_000
+    assert fill("{{ row.a }}|{{row.b-}}|{{- row.c | strip -}}", {"row": {"a": 1, "b": 2, "c": " 3 "}}) == "1|2|3"
+
+
+def test_as_many_notices_as_there_are_keys() -> None:
+    loaded = load(json.dumps({"tests": [{f"key{number}": 1 for number in range(30_000)}]}))
+    assert len(loaded.notices) == 30_000
+
+
+def test_variables_that_double_each_other_are_refused() -> None:
+    variables = {"a0": "x" * 1000} | {f"a{number}": f"{{{{a{number - 1}}}}}" * 2 for number in range(1, 60)}
+    with pytest.raises(BadInput, match="variables that refer to variables make more than") as caught:
+        load(json.dumps({"tests": [{"vars": variables}]}))
+    assert caught.value.errors[0].pointer == "/tests/0"
+    many = {f"a{number}": f"{{{{a{number + 1}}}}}" for number in range(20_000)}
+    assert load(json.dumps({"tests": [{"vars": many}]})).cases[0].variables["a19999"] == "{{a20000}}"
+
+
+def test_scenarios_are_counted_before_their_cases_are_made() -> None:
+    scenario = {"config": [{"vars": {"a": 1}}] * 3_000, "tests": [{"vars": {"b": 2}}] * 3_000}
+    with pytest.raises(BadInput, match="more than 1,000,000 cases") as caught:
+        load(json.dumps({"scenarios": [scenario]}))
+    assert caught.value.errors[0].pointer == "/scenarios/0"
