@@ -52,7 +52,7 @@ def case_from_json(raw: Mapping[str, Any]) -> Case:
 def assertion_to_json(assertion: Assertion) -> dict[str, Any]:
     """The assertion as JSON values."""
     raw: dict[str, Any] = {"type": assertion.label}
-    if assertion.value is not None:
+    if assertion.value is not None or assertion.type == "equals":
         raw["value"] = assertion.value
     if assertion.threshold is not None:
         raw["threshold"] = assertion.threshold

@@ -17,7 +17,7 @@ from typing import Any
 
 from autoforge.errors import AutoforgeError
 from autoforge.evaluations.assertions.code import context_of
-from autoforge.evaluations.assertions.filling import fill, variables_of
+from autoforge.evaluations.assertions.filling import fill, variables_of, with_texts
 from autoforge.evaluations.assertions.kinds import Kind, Subject, Verdict
 from autoforge.evaluations.assertions.registry import ASSERT_SET, KINDS
 from autoforge.evaluations.cases import Assertion, AssertionResult, Case, CaseResult, Outcome, Output
@@ -164,7 +164,8 @@ def _judge(assertion: Assertion, kind: Kind, seen: _Seen) -> Verdict:
     if is_file_reference(value) and kind.name != "python":
         value = read_value(subject.scope, value)
     elif kind.name != "python":
-        value = fill(value, seen.variables)
+        filled = fill(value, seen.variables)
+        value = with_texts(filled) if kind.wants_text and filled is not value else filled
     settings = fill(assertion.settings, seen.variables) if assertion.settings else assertion.settings
     return kind.check(kind.prepare(value, settings), subject, assertion.threshold)
 

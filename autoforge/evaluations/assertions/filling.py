@@ -12,6 +12,7 @@ from typing import Any
 
 from autoforge.errors import BadInput
 from autoforge.evaluations.cases import Case
+from autoforge.evaluations.json_text import as_text
 from autoforge.llm.rendering import render_text
 
 _ONE_VARIABLE = re.compile(r"\s*\{\{\s*([^\W\d]\w*(?:\.\w+)*)\s*\}\}\s*")
@@ -46,6 +47,15 @@ def fill(value: Any, variables: Mapping[str, Any]) -> Any:
         return {key: fill(item, variables) for key, item in value.items()} if has_template(value) else value
     if isinstance(value, list | tuple):
         return [fill(item, variables) for item in value] if has_template(value) else value
+    return value
+
+
+def with_texts(value: Any) -> Any:
+    """A filled value for a check of texts: true, false and numbers as texts, also inside a list."""
+    if isinstance(value, bool | int | float):
+        return as_text(value)
+    if isinstance(value, list | tuple):
+        return [as_text(item) if isinstance(item, bool | int | float) else item for item in value]
     return value
 
 

@@ -8,13 +8,14 @@ well. Whatever makes a verdict impossible is raised as BadInput and becomes the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from autoforge.errors import BadInput
 from autoforge.evaluations.cases import Case, Output
+from autoforge.evaluations.near_words import near_word
 from autoforge.evaluations.scope import Scope
 
 Settings = Mapping[str, Any]
@@ -56,12 +57,19 @@ Check = Callable[[Any, Subject, float | None], Verdict]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
+    """``settings`` are the keys that it reads beside those of all types, None when it does not care.
+
+    ``wants_text``: a variable that is true or a number stands for its text, as promptfoo renders it.
+    """
+
     name: str
     check: Check
     prepare: Prepare
     limit: Limit = Limit.NONE
     reads_output: bool = True
     needs_value: bool = False
+    settings: frozenset[str] | None = frozenset()
+    wants_text: bool = False
 
 
 def yes_or_no(passed: bool, reason: str) -> Verdict:
@@ -111,6 +119,24 @@ class Range:
         if self.least == self.most:
             return f"exactly {self.least:g}"
         return f"at most {self.most:g}" if self.least == 0 else f"{self.least:g} to {self.most:g}"
+
+
+RANGE = frozenset(("min", "max", "count"))
+
+
+def check_keys(raw: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+    """Refuses a key that means nothing, because what it asks for would not be checked. Errors point below ``where``."""
+    known = list(known)
+    for key in raw:
+        if key not in known and key != "$comment":
+            near = near_word(str(key), known)
+            hint = f"did you mean {near}?" if near else f"known are {', '.join(known)}"
+            raise BadInput.at(f"{where}/{escaped(str(key))}", f"there is no key {key}; {hint}")
+
+
+def escaped(key: str) -> str:
+    """A key as a part of a JSON Pointer."""
+    return key.replace("~", "~0").replace("/", "~1")
 
 
 def range_of(raw: Mapping[str, Any], where: str) -> Range | None:

@@ -14,7 +14,16 @@ from dataclasses import dataclass
 from typing import Any
 from xml.parsers import expat
 
-from autoforge.evaluations.assertions.kinds import Kind, Settings, Subject, Verdict, no_value, wrong_value, yes_or_no
+from autoforge.evaluations.assertions.kinds import (
+    Kind,
+    Settings,
+    Subject,
+    Verdict,
+    check_keys,
+    no_value,
+    wrong_value,
+    yes_or_no,
+)
 
 # ---- XML ----
 
@@ -72,6 +81,8 @@ def _refuse(*_declaration: Any) -> None:
 def _elements(value: Any, _settings: Settings) -> list[str]:
     if value is None or value == "":
         return []
+    if isinstance(value, dict):
+        check_keys(value, ("requiredElements",), "/value")
     wanted = value.get("requiredElements", []) if isinstance(value, dict) else None
     if not isinstance(wanted, list) or not all(isinstance(item, str) and item for item in wanted):
         raise wrong_value("the value must be an object with requiredElements, a list of paths such as root.child")

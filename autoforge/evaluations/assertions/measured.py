@@ -80,5 +80,5 @@ def _normal(reason: str) -> str:
 KINDS = (
     Kind("cost", _cost, no_value, Limit.AMOUNT, reads_output=False),
     Kind("latency", _latency, no_value, Limit.AMOUNT, reads_output=False),
-    Kind("finish-reason", _finish_reason, _reason_wanted, reads_output=False),
+    Kind("finish-reason", _finish_reason, _reason_wanted, reads_output=False, wants_text=True),
 )

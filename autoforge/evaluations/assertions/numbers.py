@@ -89,4 +89,4 @@ def _plain(number: Decimal) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-KINDS = (Kind("equals-number", _check, _prepare),)
+KINDS = (Kind("equals-number", _check, _prepare, settings=frozenset(("extract", "tolerance"))),)

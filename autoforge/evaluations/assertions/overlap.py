@@ -224,10 +224,13 @@ def _best(
     return graded(name, score, default if limit is None else limit)
 
 
+_BLEU = frozenset(("lowercase", "tokenize"))
+_METEOR = frozenset(("alpha", "beta", "gamma"))
+
 KINDS = (
-    Kind("bleu", _bleu, _bleu_wanted, Limit.SCORE),
-    Kind("gleu", partial(_best, "GLEU", 0.5, gleu), _references, Limit.SCORE),
-    Kind("rouge-n", _rouge_n, _rouge_wanted, Limit.SCORE),
-    Kind("rouge-l", partial(_best, "ROUGE-L", 0.75, rouge_l), _references, Limit.SCORE),
-    Kind("meteor", _meteor, _meteor_wanted, Limit.SCORE),
+    Kind("bleu", _bleu, _bleu_wanted, Limit.SCORE, settings=_BLEU, wants_text=True),
+    Kind("gleu", partial(_best, "GLEU", 0.5, gleu), _references, Limit.SCORE, wants_text=True),
+    Kind("rouge-n", _rouge_n, _rouge_wanted, Limit.SCORE, settings=frozenset("n"), wants_text=True),
+    Kind("rouge-l", partial(_best, "ROUGE-L", 0.75, rouge_l), _references, Limit.SCORE, wants_text=True),
+    Kind("meteor", _meteor, _meteor_wanted, Limit.SCORE, settings=_METEOR, wants_text=True),
 )

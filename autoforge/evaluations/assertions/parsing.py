@@ -7,7 +7,6 @@ plain text, which means equality.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Mapping
@@ -15,13 +14,16 @@ from typing import Any
 
 from autoforge.errors import BadInput, FieldError
 from autoforge.evaluations.assertions.filling import has_template
-from autoforge.evaluations.assertions.kinds import Kind, Limit
+from autoforge.evaluations.assertions.kinds import Kind, Limit, escaped
 from autoforge.evaluations.assertions.registry import ASSERT_SET, KINDS, nearest
 from autoforge.evaluations.cases import Assertion
+from autoforge.evaluations.near_words import near_word
 from autoforge.evaluations.scope import is_file_reference
 from autoforge.evaluations.transforms import parse_transform
 
 KEYS = ("type", "value", "threshold", "weight", "metric", "transform", "assert")
+# What every assertion of promptfoo may have, whether or not its type reads it.
+PROMPTFOO_KEYS = frozenset(("config", "provider", "rubricPrompt", "contextTransform", "$comment"))
 DEEPEST_SET = 8
 _SHORT = re.compile(r"(not-)?([a-z][a-z0-9:-]*?)(?:\((\d+(?:\.\d+)?)\))?(?::([\s\S]*))?")
 _SHORT_PREFIXES = {
@@ -55,9 +57,11 @@ def _parse(raw: object, pointer: str, depth: int) -> Assertion:
         raise BadInput.at(pointer, "an assertion is an object with a type, or a short text such as icontains: hello")
     name, negated = _type_of(raw, pointer)
     settings = {str(key): value for key, value in raw.items() if key not in KEYS}
-    _check_keys(settings, pointer)
+    _check_keys(name, settings, pointer)
     kind = KINDS.get(name)
     threshold = _number(raw, "threshold", pointer)
+    if kind is None and threshold is not None and not 0 <= threshold <= 1:
+        raise BadInput.at(f"{pointer}/threshold", "the threshold of assert-set is a score from 0 to 1")
     if kind is not None:
         _check_threshold(kind, raw, threshold, pointer)
         _check_value(kind, raw, settings, pointer)
@@ -93,14 +97,28 @@ def _type_of(raw: Mapping[Any, Any], pointer: str) -> tuple[str, bool]:
     raise BadInput.at(f"{pointer}/type", f"{written[:80]} is not a known assertion type{hint}")
 
 
-def _check_keys(settings: Mapping[str, Any], pointer: str) -> None:
-    """Unknown keys are settings, but one that looks like a misspelt common key is a mistake."""
+def _check_keys(name: str, settings: Mapping[str, Any], pointer: str) -> None:
+    """Refuses a key that looks like a slip of a known one: what it says would be lost in silence."""
+    known = known_settings(name)
     for key in settings:
-        close = difflib.get_close_matches(key.lower(), KEYS, n=1, cutoff=0.85)
-        if close:
-            raise BadInput.at(
-                f"{pointer}/{_escape(key)}", f"{key} is not a key of assertions; did you mean {close[0]}?"
-            )
+        near = None if key in known else near_word(key, (*KEYS, *known))
+        if near:
+            raise BadInput.at(f"{pointer}/{escaped(key)}", f"{key} is not a key of {name}; did you mean {near}?")
+
+
+def known_settings(name: str) -> frozenset[str]:
+    """The keys that an assertion of a type may have beside KEYS: those of all types, and its own."""
+    kind = KINDS.get(name)
+    return PROMPTFOO_KEYS | (kind.settings or frozenset() if kind is not None else frozenset())
+
+
+def ignored_settings(assertion: Assertion) -> list[str]:
+    """The keys of an assertion that nothing reads, in order; none for a type that cannot be scored anyway."""
+    kind = KINDS.get(assertion.type)
+    if not assertion.settings or (kind is not None and kind.settings is None):
+        return []
+    known = known_settings(assertion.type)
+    return [key for key in assertion.settings if key not in known]
 
 
 def _number(raw: Mapping[Any, Any], key: str, pointer: str) -> float | None:
@@ -210,7 +228,3 @@ def _stands_alone(name: str) -> bool:
     except BadInput:
         return False
     return not KINDS[name].needs_value
-
-
-def _escape(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")

@@ -16,7 +16,15 @@ from itertools import pairwise, takewhile
 from typing import Any
 
 from autoforge.errors import BadInput
-from autoforge.evaluations.assertions.kinds import Kind, Settings, Subject, Verdict, wrong_value, yes_or_no
+from autoforge.evaluations.assertions.kinds import (
+    Kind,
+    Settings,
+    Subject,
+    Verdict,
+    check_keys,
+    wrong_value,
+    yes_or_no,
+)
 from autoforge.evaluations.patterns import compile_pattern, full_match, shorten
 from autoforge.evaluations.scope import Scope
 
@@ -70,6 +78,7 @@ def _rules(value: Any, _settings: Settings) -> _Rules:
         return _Rules("MySQL", None, None)
     if not isinstance(value, dict):
         raise wrong_value("the value must be an object with databaseType, allowedTables, allowedColumns")
+    check_keys(value, ("databaseType", "allowedTables", "allowedColumns"), "/value")
     database = value.get("databaseType") or "MySQL"
     if not isinstance(database, str) or database.lower() not in DIALECTS:
         raise BadInput.at("/value/databaseType", f"databaseType must be one of {', '.join(sorted(DIALECTS))}")
@@ -153,7 +162,9 @@ def _parse(text: str, dialect: str) -> list[Any] | str:
         return "there is no statement"
     if any(not _is_statement(statement) for statement in statements) or not _words_fit(tokens):
         return f"{shorten(text.strip(), 60)} is not a statement"
-    return "two names without a comma (or AS) between them" if _lacks_comma(tokens) else None or statements
+    if _lacks_comma(tokens):
+        return "two names without a comma (or AS) between them"
+    return statements
 
 
 def _is_statement(statement: Any) -> bool:
@@ -185,7 +196,9 @@ def _words_fit(tokens: list[Any]) -> bool:
         return True
     if words[0] == "set" and any(token.text in ("=", ":=") for token in tokens[2:6]):
         return True
-    return words[1:2] != [] and words[1] in second.split() if second else len(tokens) == 2 or "(" in words
+    if not second:
+        return len(tokens) == 2 or "(" in words
+    return len(words) > 1 and words[1] in second.split()
 
 
 def _lacks_comma(tokens: list[Any]) -> bool:

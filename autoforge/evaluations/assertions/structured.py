@@ -225,11 +225,14 @@ def _called_names(value: Any, text: str) -> Iterator[str]:
                 yield item["name"]
 
 
+_FORMATS = frozenset(("formats",))
+_DECLARED = frozenset(("tools", "functions"))
+
 KINDS = (
-    Kind("is-json", _is_json, _schema),
-    Kind("contains-json", _contains_json, _schema),
-    Kind("is-valid-openai-tools-call", _is_tools_call, _functions),
-    Kind("is-valid-openai-function-call", _is_function_call, _functions),
-    Kind("is-valid-function-call", _is_function_call, _functions),
-    Kind("tool-call-f1", _tool_f1, needles, Limit.SCORE),
+    Kind("is-json", _is_json, _schema, settings=_FORMATS),
+    Kind("contains-json", _contains_json, _schema, settings=_FORMATS),
+    Kind("is-valid-openai-tools-call", _is_tools_call, _functions, settings=_DECLARED),
+    Kind("is-valid-openai-function-call", _is_function_call, _functions, settings=_DECLARED),
+    Kind("is-valid-function-call", _is_function_call, _functions, settings=_DECLARED),
+    Kind("tool-call-f1", _tool_f1, needles, Limit.SCORE, wants_text=True),
 )

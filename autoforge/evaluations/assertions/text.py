@@ -11,12 +11,14 @@ from functools import partial
 from typing import Any
 
 from autoforge.evaluations.assertions.kinds import (
+    RANGE,
     Kind,
     Limit,
     Range,
     Settings,
     Subject,
     Verdict,
+    check_keys,
     number_of,
     range_of,
     wrong_value,
@@ -26,6 +28,7 @@ from autoforge.evaluations.json_text import as_text, parse_json, same_json
 from autoforge.evaluations.patterns import compile_pattern, count_matches, first_match, shorten
 
 DEFAULT_DISTANCE = 5.0
+_LONGEST_EXACT = 10_000
 
 
 def _anything(value: Any, _settings: Settings) -> Any:
@@ -33,7 +36,7 @@ def _anything(value: Any, _settings: Settings) -> Any:
 
 
 def _equals(wanted: Any, subject: Subject, _threshold: float | None) -> Verdict:
-    if isinstance(wanted, dict | list):
+    if wanted is None or isinstance(wanted, dict | list):
         passed = _same_structure(wanted, subject.value)
     else:
         wanted = as_text(wanted)
@@ -143,6 +146,7 @@ def _regex(wanted: tuple[str, Range | None], subject: Subject, _threshold: float
 
 def _words_wanted(value: Any, _settings: Settings) -> Range:
     if isinstance(value, dict):
+        check_keys(value, sorted(RANGE), "/value")
         wanted = range_of(value, "/value")
     else:
         number = number_of(value)
@@ -168,23 +172,25 @@ def _levenshtein(wanted: str, subject: Subject, threshold: float | None) -> Verd
 
     limit = DEFAULT_DISTANCE if threshold is None else threshold
     longest = max(len(subject.text), len(wanted))
-    distance = Levenshtein.distance(subject.text, wanted, score_cutoff=None if longest <= 10_000 else int(limit))
-    passed = distance <= limit
-    relation = "within" if passed else "more than"
-    return yes_or_no(passed, f"the edit distance is {distance}, {relation} {limit:g}")
+    exact = longest <= _LONGEST_EXACT
+    distance = Levenshtein.distance(subject.text, wanted, score_cutoff=None if exact else int(limit))
+    if distance <= limit:
+        return yes_or_no(True, f"the edit distance is {distance}, within {limit:g}")
+    known = f"{distance}, more than" if exact else "more than"  # beyond the limit it is not counted any further
+    return yes_or_no(False, f"the edit distance is {known} {limit:g}")
 
 
 KINDS = (
     Kind("equals", _equals, _anything, needs_value=True),
-    Kind("contains", partial(_contains, False), _needle_and_range),
-    Kind("icontains", partial(_contains, True), _needle_and_range),
-    Kind("contains-all", partial(_contains_many, False, True), needles),
-    Kind("contains-any", partial(_contains_many, False, False), needles),
-    Kind("icontains-all", partial(_contains_many, True, True), needles),
-    Kind("icontains-any", partial(_contains_many, True, False), needles),
-    Kind("starts-with", _starts_with, _needle),
-    Kind("ends-with", _ends_with, _needle),
-    Kind("regex", _regex, _pattern),
+    Kind("contains", partial(_contains, False), _needle_and_range, settings=RANGE, wants_text=True),
+    Kind("icontains", partial(_contains, True), _needle_and_range, settings=RANGE, wants_text=True),
+    Kind("contains-all", partial(_contains_many, False, True), needles, wants_text=True),
+    Kind("contains-any", partial(_contains_many, False, False), needles, wants_text=True),
+    Kind("icontains-all", partial(_contains_many, True, True), needles, wants_text=True),
+    Kind("icontains-any", partial(_contains_many, True, False), needles, wants_text=True),
+    Kind("starts-with", _starts_with, _needle, wants_text=True),
+    Kind("ends-with", _ends_with, _needle, wants_text=True),
+    Kind("regex", _regex, _pattern, settings=RANGE, wants_text=True),
     Kind("word-count", _word_count, _words_wanted),
-    Kind("levenshtein", _levenshtein, _text_or_number, Limit.AMOUNT),
+    Kind("levenshtein", _levenshtein, _text_or_number, Limit.AMOUNT, wants_text=True),
 )

@@ -40,7 +40,7 @@ def _cannot(reason: str, _value: Any, _subject: Subject, _threshold: float | Non
 
 
 KINDS = tuple(
-    Kind(name, partial(_cannot, f"{name} {why}"), _anything, Limit.ANY, reads_output=False)
+    Kind(name, partial(_cannot, f"{name} {why}"), _anything, Limit.ANY, reads_output=False, settings=None)
     for why, names in _WHY.items()
     for name in names.split()
 )

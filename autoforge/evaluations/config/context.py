@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from autoforge.errors import BadInput
-from autoforge.evaluations.assertions import UNAVAILABLE, expand_short, parse_assertion
+from autoforge.evaluations.assertions import UNAVAILABLE, expand_short, ignored_settings, parse_assertion
 from autoforge.evaluations.cases import Assertion
 from autoforge.evaluations.config.files import Files, Unresolved, is_reference
 from autoforge.evaluations.config.filling import protect
@@ -153,7 +153,9 @@ class Context:
             raw = expand_short(raw)
         if not isinstance(raw, dict):
             return raw
-        plain = {key: value for key, value in raw.items() if key != "$comment" and value is not None}
+        plain = {
+            key: value for key, value in raw.items() if key != "$comment" and (value is not None or key == "value")
+        }
         if is_reference(plain.get("value")):
             plain["value"] = self._named_value(plain["value"], spot.child("value"), near)
         if isinstance(plain.get("assert"), list):
@@ -184,8 +186,10 @@ class Context:
     def _report(self, assertion: Assertion, spot: Spot) -> None:
         if assertion.type in UNAVAILABLE:
             self.note(spot.notice(f"{assertion.label} cannot be scored here; its cases will come out as errors"))
-        for part in assertion.parts:
-            self._report(part, spot)
+        for key in ignored_settings(assertion):
+            self.note(spot.child(key).notice(f"the key {key!r} means nothing to {assertion.label} and was ignored"))
+        for index, part in enumerate(assertion.parts):
+            self._report(part, spot.child("assert", index))
 
     def assertion_types(self) -> dict[str, int]:
         """How often each type is written, each place counted once, the most frequent first."""

@@ -58,7 +58,7 @@ def read_draft(raw: Any, spot: Spot, context: Context, near: Path | None = None)
         description=_text(raw, "description", spot),
         variables=_variables(raw.get("vars"), spot.child("vars"), context, near),
         assertions=context.assertions(raw.get("assert"), spot.child("assert"), near),
-        threshold=number(raw.get("threshold"), spot, "threshold"),
+        threshold=threshold(raw.get("threshold"), spot, "threshold"),
         transform=_transform(options, spot, context),
         metadata=_mapping(raw, "metadata", spot),
         given=MISSING if raw.get("providerOutput") is None else raw["providerOutput"],
@@ -79,6 +79,14 @@ def number(value: Any, spot: Spot, *keys: str) -> float | None:
         if math.isfinite(found):
             return found
     raise spot.child(*keys).bad("must be a number")
+
+
+def threshold(value: Any, spot: Spot, *keys: str) -> float | None:
+    """The score that a test must reach, 0 to 1: no score is ever beyond. Errors as in ``number``."""
+    found = number(value, spot, *keys)
+    if found is not None and not 0 <= found <= 1:
+        raise spot.child(*keys).bad("the threshold of a test is a score from 0 to 1")
+    return found
 
 
 def _transform(options: Mapping[str, Any], spot: Spot, context: Context) -> Any:

@@ -18,7 +18,7 @@ import msgspec
 from autoforge.errors import BadInput
 from autoforge.evaluations.cases import Assertion, Case
 from autoforge.evaluations.config.context import MAX_CASES, Context
-from autoforge.evaluations.config.drafts import number
+from autoforge.evaluations.config.drafts import threshold
 from autoforge.evaluations.config.filling import fill
 from autoforge.evaluations.config.named_assertions import NamedAssertions
 from autoforge.evaluations.config.parameters import plain_name, substitute
@@ -165,7 +165,7 @@ def read_row_tests(raw: Mapping[str, Any], spot: Spot, context: Context) -> RowT
         assertions=context.assertions(raw.get("assert"), spot.child("assert")),
         named=None if named is None else NamedAssertions.read(named, spot.child("assertions_from"), context),
         transform=context.transform(raw.get("transform"), spot.child("transform"), tolerant=False),
-        threshold=number(raw.get("threshold"), spot, "threshold"),
+        threshold=threshold(raw.get("threshold"), spot, "threshold"),
         first=raw.get("first"),
         file_format=raw.get("format"),
         rows=raw.get("rows"),

@@ -8,10 +8,9 @@ promptfoo's own sections are reported and ignored.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
@@ -19,6 +18,7 @@ from typing import Any
 
 from autoforge.errors import BadInput, FieldError
 from autoforge.evaluations.config.spots import Notice, Spot
+from autoforge.evaluations.near_words import near_word
 
 ValidationError = Any  # jsonschema's, whose attributes may each be "unset" for its types; the library is loaded late
 
@@ -106,16 +106,9 @@ def unknown_keys(raw: Mapping[str, Any], definition: str, spot: Spot) -> Iterato
     for key in raw:
         if key in known:
             continue
-        if near := nearest(key, known):
+        if near := near_word(key, known):
             raise spot.child(key).bad(f"there is no key {key!r}; did you mean {near!r}?")
         yield spot.child(key).notice(f"the key {key!r} is not known and was ignored")
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that somebody who wrote this one probably meant."""
-    by_folded = {name.lower().replace("_", "").replace("-", ""): name for name in known}
-    close = difflib.get_close_matches(word.lower().replace("_", "").replace("-", ""), by_folded, n=1, cutoff=0.75)
-    return by_folded[close[0]] if close else None
 
 
 @lru_cache(maxsize=1)
@@ -179,7 +172,7 @@ def _extra_keys(error: ValidationError, pointer: str) -> Iterator[FieldError]:
     instance: Any = error.instance
     for key in instance:
         if key not in known:
-            near = nearest(key, known)
+            near = near_word(key, known)
             hint = f"did you mean {near!r}?" if near else f"known are {', '.join(known)}"
             step = key.replace("~", "~0").replace("/", "~1")
             yield FieldError(f"{pointer}/{step}", f"there is no key {key!r}; {hint}")

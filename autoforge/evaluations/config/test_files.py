@@ -15,7 +15,7 @@ from typing import Any
 from autoforge.errors import BadInput
 from autoforge.evaluations.assertions import expand_short
 from autoforge.evaluations.config.context import Context
-from autoforge.evaluations.config.drafts import Draft, number, read_draft
+from autoforge.evaluations.config.drafts import Draft, number, read_draft, threshold
 from autoforge.evaluations.config.spots import Spot
 from autoforge.reading import Source
 from autoforge.reading.documents import Document, iterate_jsonl, read_document
@@ -141,7 +141,7 @@ def _reserved(draft: Draft, column: str, cell: str, spot: Spot) -> None:
     if column == "__description":
         draft.description = cell or None
     elif column == "__threshold":
-        draft.threshold = number(cell.strip(), spot)
+        draft.threshold = threshold(cell.strip(), spot)
     elif column == "__providerOutput":
         draft.given = cell if cell else MISSING
     elif column.startswith("__metadata:") and cell:

@@ -12,6 +12,7 @@ from autoforge.errors import BadInput
 from autoforge.evaluations.assertions import expand_short, parse_assertion, parse_assertions
 from autoforge.evaluations.assertions.registry import ASSERT_SET, KINDS
 from autoforge.evaluations.cases import Assertion
+from autoforge.evaluations.config import config_schema
 
 
 def test_all_parts_are_kept() -> None:
@@ -97,6 +98,18 @@ def test_sets_hold_their_parts() -> None:
         ({"type": "is-json", "transform": "a b()"}, "/transform", "is not a transform"),
         ({"type": "is-json", "transform": ["fence", "regex:("]}, "/transform/1", "regular expression"),
         ({"type": "is-json", "tresholds": 1}, "/tresholds", "did you mean threshold?"),
+        ({"type": "contains", "value": "a", "weigth": 0}, "/weigth", "did you mean weight?"),
+        ({"type": "contains", "value": "a", "metirc": "m"}, "/metirc", "did you mean metric?"),
+        ({"type": "is-json", "vlaue": {}}, "/vlaue", "did you mean value?"),
+        ({"type": "equals-number", "value": 1, "tolerence": 1}, "/tolerence", "did you mean tolerance?"),
+        ({"type": "rouge-n", "value": "a", "N": 2}, "/N", "did you mean n?"),
+        ({"type": "is-sql", "value": {"allowedTable": []}}, "/value/allowedTable", "did you mean allowedTables?"),
+        ({"type": "is-sql", "value": {"databasetype": "x"}}, "/value/databasetype", "did you mean databaseType?"),
+        ({"type": "is-xml", "value": {"requiredElement": ["a"]}}, "/value/requiredElement", "requiredElements?"),
+        ({"type": "word-count", "value": {"min": 1, "mx": 2}}, "/value/mx", "did you mean max?"),
+        ({"type": "word-count", "value": {"min": 1, "a/b": 2}}, "/value/a~1b", "known are count, max, min"),
+        ({"type": "assert-set", "threshold": 3, "assert": ["is-json"]}, "/threshold", "a score from 0 to 1"),
+        ({"type": "assert-set", "metirc": "m", "assert": ["is-json"]}, "/metirc", "did you mean metric?"),
         ({"type": "assert-set"}, "/assert", "list of assertions"),
         ({"type": "assert-set", "assert": []}, "/assert", "list of assertions"),
         ({"type": "assert-set", "assert": [{"type": "is-json"}, {"type": "x"}]}, "/assert/1/type", "not a known"),
@@ -196,3 +209,9 @@ def test_any_json_is_an_assertion_or_bad_input(kind: str, value: Any, rest: dict
     assert pointers
     assert all(pointer.startswith("/a") for pointer in pointers)
     assert parsed is None or parsed.type == kind
+
+
+def test_every_setting_is_in_the_published_schema() -> None:
+    published = config_schema()["$defs"]["assertion"]["properties"].keys()
+    for kind in KINDS.values():
+        assert (kind.settings or frozenset()) <= published, kind.name

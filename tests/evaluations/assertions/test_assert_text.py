@@ -87,3 +87,32 @@ def test_binary_kinds_and_their_negation_disagree(judge: Any, text: str, value: 
         negated = judge({"type": f"not-{name}", "value": wanted}, text)
         assert {plain.outcome, negated.outcome} == {"pass", "fail"}
         assert plain.score + negated.score == 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "output"),
+    [
+        ({"type": "icontains", "value": "{{yes}}"}, "It is True."),
+        ({"type": "contains", "value": "{{yes}}"}, "true"),
+        ({"type": "contains-any", "value": "{{yes}}"}, "true"),
+        ({"type": "contains-all", "value": ["{{yes}}", "{{three}}"]}, "true 3"),
+        ({"type": "starts-with", "value": "{{three}}"}, "3 and more"),
+        ({"type": "regex", "value": "{{three}}"}, "13"),
+        ({"type": "levenshtein", "value": "{{yes}}", "threshold": 0}, "true"),
+        ({"type": "equals", "value": "{{yes}}"}, "true"),
+        ({"type": "equals", "value": "{{list}}"}, "[1, true]"),
+        ({"type": "gleu", "value": "{{three}}"}, "3"),
+        ({"type": "rouge-n", "value": "{{yes}}"}, "true"),
+        ({"type": "rouge-l", "value": ["{{three}}"]}, "3"),
+        ({"type": "meteor", "value": "{{list}}", "threshold": 0}, "1"),
+        ({"type": "bleu", "value": "{{three}}", "threshold": 0}, "3"),
+    ],
+)
+def test_variables_that_are_no_texts_stand_for_their_text(judge: Any, raw: dict[str, Any], output: str) -> None:
+    variables = {"yes": True, "three": 3.0, "list": [1, True]}
+    assert judge(raw, output, variables=variables).outcome == "pass"
+
+
+def test_a_long_distance_is_not_counted_to_its_end(judge: Any) -> None:
+    assert judge({"type": "levenshtein", "value": "a"}, "b" * 20_000).reason == "the edit distance is more than 5"
+    assert judge({"type": "levenshtein", "value": "a"}, "b" * 20).reason == "the edit distance is 20, more than 5"

@@ -45,6 +45,8 @@ def load(text: str) -> EvaluationConfig:
         ("outputs: {output: 'a[['}", "/outputs/output", "not a field path"),
         ("outputs: {transform: '???'}", "/outputs/transform", "not a transform"),
         ("tests: [{threshold: high}]", "/tests/0/threshold", "must be a number"),
+        ("tests: [{threshold: 50}]", "/tests/0/threshold", "a score from 0 to 1"),
+        ("tests: {file: a, threshold: -1}", "/tests/threshold", "a score from 0 to 1"),
         ("tests: [{options: {tranform: x}}]", "/tests/0/options/tranform", "did you mean 'transform'"),
         ("tests: [{assert: [{$ref: '#/assertionTemplates/x'}]}]", "/tests/0/assert/0/$ref", "names nothing"),
         ("tests: [{assert: [{$ref: 'other.yaml'}]}]", "/tests/0/assert/0/$ref", "must point into this file"),

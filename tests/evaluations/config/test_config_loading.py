@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from autoforge.errors import BadInput
+from autoforge.evaluations.case_json import case_from_json, case_to_json
 from autoforge.evaluations.cases import Output
 from autoforge.evaluations.config import EvaluationConfig, Overrides, load_config, load_source
 from autoforge.evaluations.scope import Scope
@@ -391,3 +392,30 @@ def test_names_without_a_template(tmp_path: Path) -> None:
 def test_arguments_that_are_missing(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"args\.n.* leads nowhere"):
         named(tmp_path, [{"rules": ["size"], "args": [{"how": "least"}]}])
+
+
+def test_keys_that_nothing_reads_are_reported() -> None:
+    config = load(
+        "tests:\n- assert:\n"
+        "  - {type: is-json, schema: {type: object}, config: {a: 1}, provider: x}\n"
+        "  - {type: llm-rubric, value: x, anything: 1}\n"
+        "  - {type: assert-set, assert: [{type: equals, value: x, max: 3}]}\n"
+    )
+    assert [str(notice) for notice in config.notices] == [
+        "config.yaml, line 3: the key 'schema' means nothing to is-json and was ignored (/tests/0/assert/0/schema)",
+        "config.yaml, line 4: llm-rubric cannot be scored here; its cases will come out as errors (/tests/0/assert/1)",
+        "config.yaml, line 5: the key 'max' means nothing to equals and was ignored (/tests/0/assert/2/assert/0/max)",
+    ]
+
+
+def test_a_list_expands_when_its_first_item_is_a_text() -> None:
+    config = load("tests: [{vars: {a: [x, 1, {b: 2}]}}, {vars: {a: [1, x]}}]")
+    assert [case.variables["a"] for case in config.cases] == ["x", 1, {"b": 2}, [1, "x"]]
+
+
+def test_null_may_be_expected() -> None:
+    config = load("tests: [{assert: [{type: equals, value: null}]}]")
+    for output, outcome in (("null", "pass"), (" null ", "pass"), ("x", "fail")):
+        assert score_case(config.cases[0], Output(output), Scope()).outcome == outcome
+    assert case_from_json(case_to_json(config.cases[0])) == config.cases[0]
+    assert case_to_json(config.cases[0])["assert"] == [{"type": "equals", "value": None}]
