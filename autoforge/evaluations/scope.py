@@ -23,6 +23,7 @@ from autoforge.errors import BadInput
 
 FILE_PREFIX = "file://"
 LARGEST_FILE = 16 * 1024 * 1024
+PROGRAMS = (".py", ".js", ".ts", ".mjs", ".cjs", ".mts", ".cts", ".rb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,13 @@ class Scope:
 
 def is_file_reference(value: object) -> bool:
     return isinstance(value, str) and value.startswith(FILE_PREFIX)
+
+
+def names_program(value: object) -> bool:
+    """Whether a value is a `file://` text for a program, with or without `:function`."""
+    if not isinstance(value, str) or not value.startswith(FILE_PREFIX):
+        return False
+    return value.endswith(PROGRAMS) or value.rpartition(":")[0].endswith(PROGRAMS)
 
 
 def resolve_file(scope: Scope, name: str) -> Path:

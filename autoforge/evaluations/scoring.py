@@ -15,14 +15,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autoforge.errors import AutoforgeError
-from autoforge.evaluations.assertions.code import context_of
+from autoforge.errors import AutoforgeError, BadInput
+from autoforge.evaluations.assertions.code import context_of, value_from_program
 from autoforge.evaluations.assertions.filling import fill, variables_of, with_texts
 from autoforge.evaluations.assertions.kinds import Kind, Subject, Verdict
 from autoforge.evaluations.assertions.registry import ASSERT_SET, KINDS
+from autoforge.evaluations.assertions.unavailable import UNAVAILABLE
 from autoforge.evaluations.cases import Assertion, AssertionResult, Case, CaseResult, Outcome, Output
 from autoforge.evaluations.json_text import as_text
-from autoforge.evaluations.scope import Scope, is_file_reference, read_value
+from autoforge.evaluations.scope import Scope, is_file_reference, names_program, read_value
 from autoforge.evaluations.transforms import NOTHING, Spec, apply_transform
 
 __all__ = ["Scope", "score_case", "score_many"]
@@ -32,6 +33,8 @@ NO_OUTPUT = "no output was recorded for this case"
 CALL_FAILED = "the recording says that the call failed"
 NOTHING_FOUND = "the transform found nothing in the output"
 LONGEST_REASON = 2_000
+# Types whose value is code, or is never looked at.
+_AS_WRITTEN = UNAVAILABLE | {"python"}
 # Sums of decimal weights miss a threshold by rounding only.
 _SLACK = 1e-9
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -160,14 +163,30 @@ def _judge(assertion: Assertion, kind: Kind, seen: _Seen) -> Verdict:
             if value is NOTHING:
                 return _nothing_found(assertion)
             subject = Subject(value, as_text(value), subject.case, subject.output, subject.scope)
-    value = assertion.value
-    if is_file_reference(value) and kind.name != "python":
-        value = read_value(subject.scope, value)
-    elif kind.name != "python":
-        filled = fill(value, seen.variables)
-        value = with_texts(filled) if kind.wants_text and filled is not value else filled
+    value = _value(assertion, kind, subject, seen.variables)
     settings = fill(assertion.settings, seen.variables) if assertion.settings else assertion.settings
     return kind.check(kind.prepare(value, settings), subject, assertion.threshold)
+
+
+def _value(assertion: Assertion, kind: Kind, subject: Subject, variables: Mapping[str, Any]) -> Any:
+    """The value to judge by: what a file holds or a program returns, else with variables filled in."""
+    value = assertion.value
+    if kind.name in _AS_WRITTEN:
+        return value
+    if names_program(value):
+        return value_from_program(value, subject, assertion.settings.get("config"))
+    if is_file_reference(value):
+        return read_value(subject.scope, value)
+    if isinstance(value, list) and any(map(is_file_reference, value)):
+        return [_item(item, subject.scope, variables) for item in value]
+    filled = fill(value, variables)
+    return with_texts(filled) if kind.wants_text and filled is not value else filled
+
+
+def _item(item: Any, scope: Scope, variables: Mapping[str, Any]) -> Any:
+    if names_program(item):
+        raise BadInput(f"{item} is a program, and inside a list only files with data are read")
+    return read_value(scope, item) if is_file_reference(item) else fill(item, variables)
 
 
 def _nothing_found(assertion: Assertion) -> Verdict:

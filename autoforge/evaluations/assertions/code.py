@@ -68,15 +68,30 @@ def _function(source: str, subject: Subject) -> Callable[[Any, Any], Any]:
     return names["main"]  # type: ignore[no-any-return]
 
 
-def _python(wanted: tuple[str, Any], subject: Subject, threshold: float | None) -> Verdict:
-    source, config = wanted
-    function = _function(source, subject)
+def value_from_program(reference: str, subject: Subject, config: Any) -> Any:
+    """What `file://FILE.py:function` (default `get_assert`) returns for the output: the value of another type's check.
+
+    BadInput for what cannot be run, and for a judgement (true, false, {pass}) in place of a value, as in promptfoo.
+    """
+    if not is_python_reference(reference):
+        raise BadInput(f"{reference} was not run: of programs only Python can be, on the command line")
+    value = _called(user_function(subject.scope, reference, "get_assert"), subject, config)
+    if value is None or isinstance(value, bool) or (isinstance(value, Mapping) and "pass" in value):
+        raise BadInput(f"{reference} must return the value to compare with; only the type python takes a judgement")
+    return value
+
+
+def _called(function: Callable[[Any, Any], Any], subject: Subject, config: Any) -> Any:
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            result = function(subject.value, context_of(subject.case, config))
+            return function(subject.value, context_of(subject.case, config))
     except (Exception, SystemExit) as problem:
         raise BadInput(f"the Python code raised {type(problem).__name__}: {problem}") from problem
-    return _verdict(result, threshold)
+
+
+def _python(wanted: tuple[str, Any], subject: Subject, threshold: float | None) -> Verdict:
+    source, config = wanted
+    return _verdict(_called(_function(source, subject), subject, config), threshold)
 
 
 def _verdict(result: Any, threshold: float | None) -> Verdict:

@@ -169,8 +169,7 @@ def _check_value(kind: Kind, raw: Mapping[Any, Any], settings: Mapping[str, Any]
         raise BadInput.at(f"{pointer}/value", f"{kind.name} needs a value")
     value = raw.get("value")
     try:
-        later = has_template(settings) or (kind.name != "python" and (has_template(value) or is_file_reference(value)))
-        if not later:
+        if not (has_template(settings) or (kind.name != "python" and _known_later(value))):
             kind.prepare(value, settings)
     except RecursionError as problem:
         raise BadInput.at(f"{pointer}/value", "the value is nested too deeply") from problem
@@ -178,6 +177,12 @@ def _check_value(kind: Kind, raw: Mapping[Any, Any], settings: Mapping[str, Any]
         errors = problem.errors or (FieldError("/value", problem.detail),)
         placed = [FieldError(f"{pointer}{error.pointer}", f"{kind.name}: {error.message}") for error in errors]
         raise BadInput(f"{kind.name}: {problem.detail}", errors=placed) from problem
+
+
+def _known_later(value: Any) -> bool:
+    if isinstance(value, list) and any(map(is_file_reference, value)):
+        return True
+    return is_file_reference(value) or has_template(value)
 
 
 def _parts(raw: Mapping[Any, Any], pointer: str, depth: int) -> tuple[Assertion, ...]:

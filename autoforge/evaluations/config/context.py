@@ -16,7 +16,7 @@ from autoforge.evaluations.config.files import Files, Unresolved, is_reference
 from autoforge.evaluations.config.filling import protect
 from autoforge.evaluations.config.schema import unknown_keys
 from autoforge.evaluations.config.spots import Notice, Spot
-from autoforge.evaluations.scope import Scope
+from autoforge.evaluations.scope import PROGRAMS, Scope, is_python_reference, names_program
 from autoforge.evaluations.transforms import parse_transform
 from autoforge.reading import Source
 from autoforge.reading.documents import read_document
@@ -25,7 +25,6 @@ from autoforge.reading.text import read_text
 
 _JAVASCRIPT = re.compile(r"=>|\boutput\.\w+\(|[;{}]|\?[^?:\n]*:|\breturn\b|\bJSON\.|\bcontext\.|\.(js|ts|mjs|cjs)\b")
 
-_PROGRAMS = (".py", ".js", ".ts", ".mjs", ".cjs", ".rb")
 _STRUCTURED = (".json", ".yaml", ".yml")
 
 MAX_CASES = 1_000_000
@@ -156,8 +155,14 @@ class Context:
         plain = {
             key: value for key, value in raw.items() if key != "$comment" and (value is not None or key == "value")
         }
-        if is_reference(plain.get("value")):
-            plain["value"] = self._named_value(plain["value"], spot.child("value"), near)
+        value = plain.get("value")
+        if is_reference(value):
+            plain["value"] = self._named_value(value, spot.child("value"), near)
+        elif isinstance(value, list) and any(map(is_reference, value)):
+            plain["value"] = [
+                self._named_value(item, spot.child("value", index), near) if is_reference(item) else item
+                for index, item in enumerate(value)
+            ]
         if isinstance(plain.get("assert"), list):
             plain["assert"] = [
                 self._part(part, spot.child("assert", index), near) for index, part in enumerate(raw["assert"])
@@ -174,11 +179,11 @@ class Context:
     def _named_value(self, reference: str, spot: Spot, near: Path | None) -> Any:
         """The content of a file, which is data and no template. A program keeps its name, as seen from the folder."""
         name, colon, function = reference.rpartition(":")
-        program = name if name.endswith(_PROGRAMS) else reference
+        program = name if name.endswith(PROGRAMS) else reference
         paths = self.find(program, spot, near)
         if not paths:
             return reference
-        if program.endswith(_PROGRAMS):
+        if program.endswith(PROGRAMS):
             called = f"{colon}{function}" if program == name else ""
             return f"file://{self.source(paths[0]).name}{called}"
         return protect(self.content(paths[0]))
@@ -186,10 +191,19 @@ class Context:
     def _report(self, assertion: Assertion, spot: Spot) -> None:
         if assertion.type in UNAVAILABLE:
             self.note(spot.notice(f"{assertion.label} cannot be scored here; its cases will come out as errors"))
+        elif assertion.type != "python":
+            self._report_programs(assertion.value, spot.child("value"))
         for key in ignored_settings(assertion):
             self.note(spot.child(key).notice(f"the key {key!r} means nothing to {assertion.label} and was ignored"))
         for index, part in enumerate(assertion.parts):
             self._report(part, spot.child("assert", index))
+
+    def _report_programs(self, value: Any, spot: Spot) -> None:
+        """Programs in place of a value: Python is run on the command line, everything else is not."""
+        runs = self.scope.trusted and isinstance(value, str) and is_python_reference(value)
+        for item in value if isinstance(value, list) else [value]:
+            if names_program(item) and not runs:
+                self.note(spot.notice(f"{item} is a program and is not run here; its cases will come out as errors"))
 
     def assertion_types(self) -> dict[str, int]:
         """How often each type is written, each place counted once, the most frequent first."""

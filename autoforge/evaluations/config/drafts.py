@@ -17,10 +17,10 @@ from autoforge.evaluations.cases import Assertion
 from autoforge.evaluations.config.context import Context
 from autoforge.evaluations.config.files import is_reference
 from autoforge.evaluations.config.spots import Spot
+from autoforge.evaluations.scope import PROGRAMS
 from autoforge.reading.documents import read_document
 from autoforge.reading.paths import MISSING
 
-_CODE = (".js", ".ts", ".mjs", ".cjs", ".mts", ".cts", ".py", ".rb")
 _NOT_TEXT = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".mp3", ".mp4", ".wav", ".pdf", ".xlsx", ".xls")
 _IGNORED_KEYS = ("provider", "providers", "prompts", "assertScoringFunction")
 _IGNORED_OPTIONS = ("provider", "rubricPrompt", "prefix", "suffix", "transformVars", "storeOutputAs")
@@ -129,7 +129,7 @@ def _variables(raw: Any, spot: Spot, context: Context, near: Path | None) -> dic
 
 def _read_variable(value: str, spot: Spot, context: Context, near: Path | None) -> Any:
     """What a ``file://`` text names: the file's content, for several files a list of contents."""
-    if value.rpartition(":")[0].endswith(_CODE) or value.endswith((*_CODE, *_NOT_TEXT)):
+    if value.rpartition(":")[0].endswith(PROGRAMS) or value.endswith((*PROGRAMS, *_NOT_TEXT)):
         context.note(spot.notice(f"{value} is not text and was not read; the variable keeps its name"))
         return value
     contents = [context.content(path) for path in context.find(value, spot, near)]

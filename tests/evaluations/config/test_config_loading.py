@@ -419,3 +419,56 @@ def test_null_may_be_expected() -> None:
         assert score_case(config.cases[0], Output(output), Scope()).outcome == outcome
     assert case_from_json(case_to_json(config.cases[0])) == config.cases[0]
     assert case_to_json(config.cases[0])["assert"] == [{"type": "equals", "value": None}]
+
+
+PROGRAM = """
+def get_assert(output, context):
+    print("noise")
+    return context["vars"]["wanted"]
+def items(output, context):
+    return ["a", output]
+def judged(output):
+    return True
+"""
+
+
+@pytest.mark.parametrize(
+    ("assertion", "outcome", "reason"),
+    [
+        ("{type: equals, value: 'file://gen.py'}", "pass", "equals"),
+        ("{type: not-equals, value: 'file://gen.py'}", "fail", "equals"),
+        ("{type: contains-all, value: 'file://gen.py:items'}", "fail", 'lacks ["a"]'),
+        ("{type: equals, value: 'file://gen.py:judged'}", "error", "must return the value to compare with"),
+        ("{type: equals, value: 'file://gen.py:nope'}", "error", "has no function nope"),
+        ("{type: not-equals, value: 'file://gen.js'}", "error", "was not run"),
+        ("{type: not-contains-any, value: ['file://gen.py', x]}", "error", "inside a list"),
+        ("{type: javascript, value: 'file://gen.js'}", "error", "needs JavaScript"),
+    ],
+)
+def test_a_program_as_value_is_run_and_never_compared_as_text(
+    tmp_path: Path, assertion: str, outcome: str, reason: str
+) -> None:
+    (tmp_path / "gen.py").write_text(PROGRAM, "utf-8")
+    (tmp_path / "gen.js").write_text("hello", "utf-8")
+    (tmp_path / "config.yaml").write_text(f"tests: [{{vars: {{wanted: hello}}, assert: [{assertion}]}}]", "utf-8")
+    case = load_config(tmp_path / "config.yaml", Overrides(trusted=True)).cases[0]
+    result = score_case(case, Output("hello"), Scope(folder=tmp_path, trusted=True))
+    assert (result.outcome, reason in result.reason) == (outcome, True), result.reason
+    config = load_config(tmp_path / "config.yaml")
+    assert len(config.notices) == 1
+    untrusted = score_case(config.cases[0], Output("hello"), Scope(folder=tmp_path))
+    assert untrusted.outcome == "error"
+
+
+def test_files_inside_a_list_are_read_beside_the_file_that_names_them(tmp_path: Path) -> None:
+    config = load(
+        "tests: file://sub/tests.yaml",
+        tmp_path,
+        sub__tests_dot_yaml="- {vars: {v: z}, assert: [{type: contains-all, value: [file://a.txt, '{{v}}']}]}",
+        sub__a_dot_txt="{{not a variable}}",
+    )
+    assert score_case(config.cases[0], Output("z {{not a variable}}"), Scope(folder=tmp_path)).outcome == "pass"
+    assert score_case(config.cases[0], Output("z file://a.txt"), Scope(folder=tmp_path)).outcome == "fail"
+    missing = load("tests: [{assert: [{type: contains-any, value: [file://no.txt, x]}]}]", tmp_path)
+    assert "file://no.txt does not exist" in notes(missing)
+    assert score_case(missing.cases[0], Output("x"), Scope(folder=tmp_path)).outcome == "error"
