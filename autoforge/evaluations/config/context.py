@@ -14,6 +14,7 @@ from autoforge.evaluations.assertions import UNAVAILABLE, expand_short, ignored_
 from autoforge.evaluations.cases import Assertion
 from autoforge.evaluations.config.files import Files, Unresolved, is_reference
 from autoforge.evaluations.config.filling import protect
+from autoforge.evaluations.config.provider_tools import ProviderTools
 from autoforge.evaluations.config.schema import unknown_keys
 from autoforge.evaluations.config.spots import Notice, Spot
 from autoforge.evaluations.scope import PROGRAMS, Scope, is_python_reference, names_program
@@ -48,6 +49,7 @@ class Context:
     notices: dict[Notice, None] = field(default_factory=dict)
     reading: list[Path] = field(default_factory=list)
     _nested: int = 0
+    _tools: ProviderTools | None = None
     declared: dict[tuple[str, str, int | None], str] = field(default_factory=dict)
 
     def note(self, notice: Notice) -> None:
@@ -155,7 +157,7 @@ class Context:
         plain = {
             key: value for key, value in raw.items() if key != "$comment" and (value is not None or key == "value")
         }
-        value = plain.get("value")
+        value: Any = plain.get("value")
         if is_reference(value):
             plain["value"] = self._named_value(value, spot.child("value"), near)
         elif isinstance(value, list) and any(map(is_reference, value)):
@@ -163,11 +165,18 @@ class Context:
                 self._named_value(item, spot.child("value", index), near) if is_reference(item) else item
                 for index, item in enumerate(value)
             ]
+        plain = self.tools().given_to(plain, spot, self)
         if isinstance(plain.get("assert"), list):
             plain["assert"] = [
                 self._part(part, spot.child("assert", index), near) for index, part in enumerate(raw["assert"])
             ]
         return plain
+
+    def tools(self) -> ProviderTools:
+        """What the models declare, read when the first assertion is."""
+        if self._tools is None:
+            self._tools = ProviderTools(self.root.get("providers", self.root.get("targets")), self)
+        return self._tools
 
     def _part(self, raw: Any, spot: Spot, near: Path | None) -> Any:
         """An assertion inside a set, which may be a ``$ref`` to another set."""

@@ -12,7 +12,7 @@ import pytest
 
 from autoforge.errors import BadInput
 from autoforge.evaluations.case_json import case_from_json, case_to_json
-from autoforge.evaluations.cases import Output
+from autoforge.evaluations.cases import Case, Output
 from autoforge.evaluations.config import EvaluationConfig, Overrides, load_config, load_source
 from autoforge.evaluations.scope import Scope
 from autoforge.evaluations.scoring import score_case
@@ -472,3 +472,42 @@ def test_files_inside_a_list_are_read_beside_the_file_that_names_them(tmp_path: 
     missing = load("tests: [{assert: [{type: contains-any, value: [file://no.txt, x]}]}]", tmp_path)
     assert "file://no.txt does not exist" in notes(missing)
     assert score_case(missing.cases[0], Output("x"), Scope(folder=tmp_path)).outcome == "error"
+
+
+CALL = [{"function": {"name": "get_current_weather", "arguments": '{"location": "Boston, MA"}'}}]
+WRONG_CALL = [{"function": {"name": "get_current_weather", "arguments": '{"unit": "kelvin"}'}}]
+
+
+def test_calls_are_checked_against_the_tools_of_the_models(real_data: Path) -> None:
+    config = load_config(real_data / "promptfoo-configs" / "openai-tools-call" / "promptfooconfig.yaml")
+    check = config.cases[0].assertions[1]
+    assert check.type == "is-valid-openai-tools-call"
+    case = Case("case", assertions=(check,))
+    assert score_case(case, Output(CALL), Scope()).outcome == "pass"
+    assert score_case(case, Output(WRONG_CALL), Scope()).outcome == "fail"
+
+
+@pytest.mark.parametrize(
+    ("providers", "outcome"),
+    [
+        ("[{id: a, config: {tools: [{function: {name: f}}]}}, b]", "pass"),
+        ("[{id: a, config: {tools: [{type: web_search}, {function: {name: f}}]}}]", "pass"),
+        ("[{'openai:x': {config: {tools: file://tools.yaml}}}]", "pass"),
+        ("[{id: a, config: {tools: [file://tools.yaml]}}]", "pass"),
+        ("[{id: a, config: {functions: [{name: f}]}}]", "pass"),
+        ("[{id: a, config: {functions: [{name: g}], tools: [{function: {name: f}}]}}]", "pass"),
+        ("[{id: a, config: {tools: [{function: {name: g}}]}}]", "fail"),
+        ("[{id: a, config: {tools: [{name: f}]}}, {id: b, config: {tools: [{name: g}]}}]", "error"),
+        ("[a, b]", "error"),
+        ("[{id: a, config: {tools: 5}}]", "error"),
+    ],
+)
+def test_tools_of_models(tmp_path: Path, providers: str, outcome: str) -> None:
+    config = load(
+        f"providers: {providers}\ntests: [{{assert: [{{type: is-valid-openai-tools-call}}]}}]",
+        tmp_path,
+        tools_dot_yaml="- {function: {name: f}}",
+    )
+    result = score_case(config.cases[0], Output([{"function": {"name": "f", "arguments": "{}"}}]), Scope())
+    assert result.outcome == outcome, result.reason
+    assert ("declare different tools" in notes(config)) == ("[{name: g}]}}]" in providers)
