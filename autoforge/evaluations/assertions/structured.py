@@ -1,7 +1,7 @@
 """Assertions on JSON and on calls of tools.
 
 `is-json` judges the whole output, `contains-json` looks for objects inside other text; both take a JSON Schema as
-value (or a text that holds one), and `formats: true` asserts the `format` keyword. A list counts for
+value (or a text that holds one), and `formats: false` leaves its keyword `format` unchecked. A list counts for
 `contains-json` only when it is the whole output or when a schema is given, so that a footnote [1] is not JSON.
 """
 
@@ -30,7 +30,7 @@ def _schema(value: Any, settings: Settings) -> Conforms | None:
     if isinstance(value, str):
         value = _yaml(value)
     try:
-        return compile_schema(value, formats=settings.get("formats") is True)
+        return compile_schema(value, formats=settings.get("formats") is not False)
     except BadInput as problem:
         raise wrong_value(problem.detail) from problem
 

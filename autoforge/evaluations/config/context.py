@@ -11,6 +11,7 @@ from typing import Any
 
 from autoforge.errors import BadInput
 from autoforge.evaluations.assertions import UNAVAILABLE, expand_short, ignored_settings, parse_assertion
+from autoforge.evaluations.assertions.schema import slips
 from autoforge.evaluations.cases import Assertion
 from autoforge.evaluations.config.files import Files, Unresolved, is_reference
 from autoforge.evaluations.config.filling import protect
@@ -26,6 +27,7 @@ from autoforge.reading.text import read_text
 
 _JAVASCRIPT = re.compile(r"=>|\boutput\.\w+\(|[;{}]|\?[^?:\n]*:|\breturn\b|\bJSON\.|\bcontext\.|\.(js|ts|mjs|cjs)\b")
 
+_WITH_SCHEMA = ("is-json", "contains-json")
 _STRUCTURED = (".json", ".yaml", ".yml")
 
 MAX_CASES = 1_000_000
@@ -204,6 +206,10 @@ class Context:
             self._report_programs(assertion.value, spot.child("value"))
         for key in ignored_settings(assertion):
             self.note(spot.child(key).notice(f"the key {key!r} means nothing to {assertion.label} and was ignored"))
+        if assertion.type in _WITH_SCHEMA and isinstance(assertion.value, dict):
+            for place, near in slips(assertion.value):
+                at = spot.child("value", *place)
+                self.note(at.notice(f"{place[-1]!r} is no keyword of JSON Schema and checks nothing; {near!r} is"))
         for index, part in enumerate(assertion.parts):
             self._report(part, spot.child("assert", index))
 

@@ -87,10 +87,52 @@ def test_an_endless_schema_is_an_error(judge: Any) -> None:
     assert judge({"type": "is-json", "value": {"allOf": [{"$ref": "#"}]}}, "{}").outcome == "error"
 
 
-def test_formats_are_annotations_unless_asked_for(judge: Any) -> None:
-    schema = {"type": "string", "format": "ipv4"}
-    assert judge({"type": "is-json", "value": schema}, '"nope"').outcome == "pass"
-    assert judge({"type": "is-json", "value": schema, "formats": True}, '"nope"').outcome == "fail"
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("email", ["a@b.de", "x.y+z@a-b.co.uk"], ["notmail", "a@b", "a@@b.de", "a@-b.de"]),
+        ("date", ["2024-12-31"], ["31.12.2024", "2024-02-30", "20241231"]),
+        ("time", ["10:00:00Z"], ["10:00:00", "25:00:00Z"]),
+        ("date-time", ["2024-12-31T23:59:60Z", "2024-12-31T10:00:00.5+02:00"], ["2024-12-31", "2024-12-31T10:00:00"]),
+        ("uri", ["https://a.b/c?d=%20#e", "urn:x:y"], ["a", "http://a b", "//a"]),
+        ("ipv4", ["1.2.3.4", 5, None], ["nope", "256.1.1.1"]),
+        ("ipv6", ["::1"], ["::g"]),
+        ("uuid", ["123e4567-e89b-12d3-a456-426614174000"], ["123"]),
+        ("hostname", ["a.b", "localhost"], ["-a", "a..b"]),
+        ("duration", ["P1D", "PT1H"], ["P", "1D"]),
+        ("regex", ["a+", "(?<n>a)"], ["("]),
+        ("a-format-of-our-own", ["x"], []),
+    ],
+)
+def test_formats_are_asserted_unless_told_otherwise(judge: Any, name: str, good: list[Any], bad: list[Any]) -> None:
+    for draft in ({}, {"$schema": "http://json-schema.org/draft-07/schema#"}):
+        raw = {"type": "is-json", "value": {"format": name, **draft}}
+        for value in good:
+            assert judge(raw, json.dumps(value)).outcome == "pass", value
+        for value in bad:
+            assert judge(raw, json.dumps(value)).outcome == "fail", value
+            assert judge({**raw, "formats": False}, json.dumps(value)).outcome == "pass", value
+
+
+@pytest.mark.parametrize(
+    ("schema", "good", "bad"),
+    [
+        ({"type": "array", "items": [{"type": "string"}]}, ["a", 1], [1]),
+        ({"items": [{"type": "string"}], "additionalItems": False}, ["a"], ["a", 1]),
+        ({"dependencies": {"a": ["b"], "c": {"required": ["d"]}}}, {"a": 1, "b": 1}, {"c": 1}),
+        (
+            {"definitions": {"a": {"type": "string"}}, "items": [{"$ref": "#/definitions/a", "minLength": 2}]},
+            ["ab"],
+            ["a"],
+        ),
+        ({"definitions": {"a": {"type": "string"}}, "properties": {"x": {"$ref": "#/definitions/a"}}}, {}, {"x": 1}),
+        ({"properties": {"items": {"type": "string"}, "dependencies": {"prefixItems": [{}]}}}, {}, {"items": 1}),
+        ({"prefixItems": [{"type": "string"}], "items": False}, ["a"], ["a", "b"]),
+    ],
+)
+def test_schemas_of_draft_07_are_understood(judge: Any, schema: Any, good: Any, bad: Any) -> None:
+    assert judge({"type": "is-json", "value": schema}, json.dumps(good)).outcome == "pass"
+    assert judge({"type": "is-json", "value": schema}, json.dumps(bad)).outcome == "fail"
 
 
 def test_the_public_schema_suite_agrees(real_data: Path) -> None:

@@ -511,3 +511,13 @@ def test_tools_of_models(tmp_path: Path, providers: str, outcome: str) -> None:
     result = score_case(config.cases[0], Output([{"function": {"name": "f", "arguments": "{}"}}]), Scope())
     assert result.outcome == outcome, result.reason
     assert ("declare different tools" in notes(config)) == ("[{name: g}]}}]" in providers)
+
+
+def test_a_slip_in_a_schema_is_reported() -> None:
+    schema = {"requird": ["a"], "properties": {"requird": {"tpye": "string"}}, "enum": [{"tpye": 1}], "x-own": 1}
+    config = load(json.dumps({"tests": [{"assert": [{"type": "is-json", "value": schema}]}]}))
+    assert [notice.pointer.removeprefix("/tests/0/assert/0/value") for notice in config.notices] == [
+        "/requird",
+        "/properties/requird/tpye",
+    ]
+    assert "'requird' is no keyword of JSON Schema and checks nothing; 'required' is" in notes(config)
