@@ -3,15 +3,18 @@
 - `bleu`: sentence BLEU by sacrebleu (13a tokens, exponential smoothing, effective order), divided by 100. Settings:
   `lowercase`, `tokenize` (a sacrebleu tokenizer name). Default threshold 0.5. promptfoo splits at white space and
   lowercases instead.
+  13a splits at white space and punctuation; Chinese, Japanese and Thai want `tokenize: zh` or `char`.
 - `gleu`: Google-BLEU (Wu et al. 2016): n-grams of 1 to 4 lowercase words, the smaller of precision and recall.
   Threshold 0.5.
 - `rouge-n`, `rouge-l`: F1 of n-grams (setting `n`, default 1) or of the longest common subsequence, tokens as in
-  Google's rouge-score without stemming. Threshold 0.75.
+  Google's rouge-score without stemming: runs of a-z and 0-9. It drops all else; here, words of other scripts than the
+  Latin one are tokens as well. Threshold 0.75.
 - `meteor` (Banerjee and Lavie 2005, parameters of Lavie and Agarwal 2007): exact matches, then Porter stems.
   WordNet synonyms are not matched, because the word lists are not shipped. Settings `alpha` 0.9, `beta` 3, `gamma`
   0.5. Threshold 0.5.
 
-With several references the best one counts; for BLEU they are one set, as its definition says.
+Characters of scripts that put no spaces between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese) are words one by
+one for all but BLEU. With several references the best one counts; for BLEU they are one set, as its definition says.
 """
 
 from __future__ import annotations
@@ -37,6 +40,7 @@ from autoforge.evaluations.assertions.kinds import (
 )
 
 _NOT_ROUGE = re.compile(r"[^a-z0-9]+")
+_WITHOUT_SPACES = r"\p{Han}\p{Hiragana}\p{Katakana}\u30fc\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 TOKENIZERS = ("13a", "char", "intl", "none", "zh")
 
 
@@ -78,8 +82,18 @@ def _bleu(wanted: tuple[list[str], str, bool], subject: Subject, threshold: floa
 # ---- GLEU ----
 
 
+@lru_cache(maxsize=1)
+def _single() -> Any:
+    """One character of a script that puts no spaces between words."""
+    import regex
+
+    return regex.compile(f"[{_WITHOUT_SPACES}]")
+
+
 def _words(text: str) -> list[str]:
     """Lowercase words without closing periods; what is only periods is dropped."""
+    if not text.isascii():
+        text = _single().sub(r" \g<0> ", text)
     return [word for word in (raw.rstrip(".") for raw in text.lower().split()) if word]
 
 
@@ -104,8 +118,19 @@ def gleu(text: str, reference: str) -> float:
 # ---- ROUGE ----
 
 
+@lru_cache(maxsize=1)
+def _rouge_token() -> Any:
+    """A token of rouge-score, a character of a script without spaces, or a word of any other script but the Latin."""
+    import regex
+
+    word = rf"[[\p{{L}}\p{{M}}\p{{Nd}}]--[\p{{Latin}}\p{{Common}}\p{{Inherited}}0-9]--[{_WITHOUT_SPACES}]]+"
+    return regex.compile(rf"[a-z0-9]+|[{_WITHOUT_SPACES}]|{word}|\p{{Nd}}+", regex.VERSION1)
+
+
 def _rouge_tokens(text: str) -> list[str]:
-    return _NOT_ROUGE.sub(" ", text.lower()).split()
+    if text.isascii():
+        return _NOT_ROUGE.sub(" ", text.lower()).split()
+    return list(_rouge_token().findall(text.lower()))
 
 
 def _f1(common: int, ours: int, theirs: int) -> float:

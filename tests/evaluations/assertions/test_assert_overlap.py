@@ -133,3 +133,29 @@ def test_scores_stay_between_0_and_1(judge: Any, text: str, reference: str) -> N
             result = judge({"type": name, "value": reference}, text)
             assert result.outcome in ("pass", "fail")
             assert 0 <= result.score <= 1
+
+
+@pytest.mark.parametrize("score", [rouge_n, rouge_l, gleu, meteor])
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("Москва — столица большой России", "Париж: главный город Франции"),
+        ("猫が好きです。", "犬を飼う"),
+        ("ラーメンを食べた", "牛丼も良い"),
+        ("नमस्ते प्यारी दुनिया", "अलविदा"),
+        ("القاهرة عاصمة مصر", "باريس مدينة"),
+        ("สวัสดีชาวโลก", "ขอบพุณ"),
+    ],
+)
+def test_all_scripts_have_words(score: Any, text: str, other: str) -> None:
+    assert score(text, text) > 0.95
+    assert score(text, other) < 0.5
+
+
+def test_rouge_of_latin_text_stays_that_of_rouge_score() -> None:
+    from rouge_score import rouge_scorer
+
+    scorer = rouge_scorer.RougeScorer(["rouge1"], use_stemmer=False)
+    for text, reference in (("Größe naïve x_y", "Grösse naive x y"), ("café ②", "caf 2"), ("Ａ b", "a b")):
+        assert rouge_n(text, reference) == pytest.approx(scorer.score(reference, text)["rouge1"].fmeasure)
+    assert rouge_n("東京 is big", "東京") == pytest.approx(2 * 2 / (4 + 2))
