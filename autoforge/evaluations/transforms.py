@@ -14,9 +14,10 @@ Grammar::
                 | FILE.py [":" FUNCTION]                  the user's function(output, context); also written file://FILE.py
     path        = { "." NAME | "[" INDEX "]" | '["' KEY '"]' }
 
-``JSON.parse(output)`` of promptfoo is read as ``json``, other JavaScript is refused. Several transforms in a list
-are chained. The separators need white space on both sides, so ``(a|b)`` in a pattern is safe; a pattern that must
-contain " | " writes ``[ ]|``.
+``JSON.parse(output)`` of promptfoo is read as ``json``, other JavaScript is refused, also what would pass for a path: a
+path below ``context`` or ``vars``, ``.length``, a file in another language. A field of such a name is reached as
+``json.vars.x``, ``output["length"]``. Several transforms in a list are chained. The separators need white space on both
+sides, so ``(a|b)`` in a pattern is safe; a pattern that must contain " | " writes ``[ ]|``.
 
 Examples: the last line "A: 12" of a solution is ``regex-last:(?m)^A:\s*(.+)$``; a chain of thought that ends in a
 sentence is ``regex:[Tt]he answer is (.*?)\.?\s*$``; an answer in fenced JSON that may be broken is ``fence |
@@ -60,6 +61,7 @@ _SEPARATOR_OR = re.compile(r"\s\|\|\s")
 _SEPARATOR_PIPE = re.compile(r"\s\|\s")
 _NAME = re.compile(r"[^\W\d][\w-]*|\$")
 _PATH_PART = re.compile(r"""\.([\w$-]+)|\[(-?\d{1,9})\]|\[(?:"([^"]*)"|'([^']*)')\]""")
+_READS_LIKE_CODE = re.compile(r"(?:context|vars)[.\[].*|.*\.(?:length|js|ts|mjs|cjs|mts|cts|rb)", re.DOTALL)
 _JSON_PARSE = re.compile(r"JSON\.parse\(\s*(output[^()|]*)\)(.*)", re.DOTALL)
 
 
@@ -149,6 +151,11 @@ def _path_step(word: str) -> Step:
     start = _NAME.match(word)
     if start is None:
         raise _not_a_step(word)
+    if _READS_LIKE_CODE.fullmatch(word):
+        raise BadInput(
+            f"{shorten(word)} reads like a program in JavaScript, which is not run; a field of that name is written "
+            'json.vars.x or json["length"]'
+        )
     root, rest = start[0], word[start.end() :]
     parts = _path(rest, word)
     if root == "output" and not parts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -24,8 +23,6 @@ from autoforge.reading import Source
 from autoforge.reading.documents import read_document
 from autoforge.reading.paths import MISSING, follow
 from autoforge.reading.text import read_text
-
-_JAVASCRIPT = re.compile(r"=>|\boutput\.\w+\(|[;{}]|\?[^?:\n]*:|\breturn\b|\bJSON\.|\bcontext\.|\.(js|ts|mjs|cjs)\b")
 
 _WITH_SCHEMA = ("is-json", "contains-json")
 _STRUCTURED = (".json", ".yaml", ".yml")
@@ -134,13 +131,13 @@ class Context:
     def transform(self, raw: Any, spot: Spot, *, tolerant: bool = True) -> str | tuple[str, ...] | None:
         """A transform, checked. Raises BadInput.
 
-        ``tolerant`` (in promptfoo's own sections) keeps and reports one in JavaScript: what it should transform will
-        score as an error.
+        ``tolerant`` (in promptfoo's own sections) keeps and reports a text that is none, because there it is
+        JavaScript: what it should transform will score as an error. A broken pattern is ours.
         """
         try:
             return parse_transform(raw or None, spot.pointer)
         except BadInput as problem:
-            if tolerant and isinstance(raw, str) and _JAVASCRIPT.search(raw):
+            if tolerant and isinstance(raw, str) and "regex:" not in raw and "regex-last:" not in raw:
                 self.note(spot.notice("a transform in JavaScript cannot be run; its cases will come out as errors"))
                 return raw
             raise spot.located(problem) from None

@@ -521,3 +521,26 @@ def test_a_slip_in_a_schema_is_reported() -> None:
         "/properties/requird/tpye",
     ]
     assert "'requird' is no keyword of JSON Schema and checks nothing; 'required' is" in notes(config)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        *("output.trim()", "String(output)", "parseInt(output)", "output.length > 3", 'output ?? ""', "!output"),
+        *("Object.keys(output)", "context.vars.x", "vars.x", "output.length", "tr.rb", "file://tr.js", "tr.js:f"),
+    ],
+)
+def test_javascript_as_a_transform_is_reported_and_an_error_per_case(transform: str) -> None:
+    for part in ({"options": {"transform": transform}}, {}):
+        check = {"type": "not-equals", "value": "x"} | ({} if part else {"transform": transform})
+        config = load(json.dumps({"tests": [{**part, "assert": [check]}]}))
+        assert "a transform in JavaScript cannot be run" in notes(config)
+        assert score_case(config.cases[0], Output("hello"), Scope()).outcome == "error"
+
+
+def test_fields_whose_names_read_like_javascript_can_be_reached() -> None:
+    output = Output({"length": 3, "vars": {"x": 3}, "context": 3})
+    for transform in ('output["length"]', "json.vars.x", "context"):
+        config = load(json.dumps({"tests": [{"assert": [{"type": "equals", "value": 3, "transform": transform}]}]}))
+        assert not config.notices
+        assert score_case(config.cases[0], output, Scope()).outcome == "pass"
