@@ -89,6 +89,52 @@ def test_several_files_and_names_of_models() -> None:
     assert [run.model for run in same.runs] == ["m (a)", "m (b)"]
 
 
+def test_files_of_the_same_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for folder in ("ra", "rb"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "three.jsonl").write_text(jsonl({"output": folder}))
+    paths = [tmp_path / folder / "three.jsonl" for folder in ("ra", "rb", "rb")]
+    config = Source.of(TESTS.encode(), "c.yaml")
+    for count, names in ((2, ["ra/three", "rb/three"]), (3, ["ra/three", "rb/three, 1", "rb/three, 2"])):
+        sources = [Source.at(path) for path in paths[:count]]
+        found = plan_runs(load_source(config, Overrides(outputs=sources)))
+        assert [run.model for run in found.runs] == [f"three ({name})" for name in names]
+        assert [values(found, place)[0] for place in range(count)] == ["ra", "rb", "rb"][:count]
+    uploads = [("m.jsonl", jsonl({"output": "x"}))] * 2
+    assert [run.model for run in plan("", *uploads).runs] == ["m (m, 1)", "m (m, 2)"]
+
+
+def test_further_outputs_of_a_case_are_no_rows_without_a_case() -> None:
+    rows = jsonl({"id": 1, "output": "a"}, {"id": 1, "output": "b"}, {"id": 9, "output": "c"})
+    found = plan("outputs: {join: id}", ("m.jsonl", rows))
+    assert values(found)[0] == "a"
+    assert [str(notice) for notice in found.notices[:2]] == [
+        "m.jsonl, line 3: 1 rows match no test case and were left out (rows 3)",
+        "m.jsonl, line 2: 1 rows are further outputs of cases that have one already; the first counts (rows 2)",
+    ]
+
+
+def test_numbers_join_by_what_they_are() -> None:
+    found = plan("outputs: {join: id}", ("m.jsonl", jsonl(*[{"id": float(n), "output": n} for n in (3, 2, 1)])))
+    assert values(found) == [1, 2, 3]
+    tests = "tests: [{vars: {id: 1.0}}, {vars: {id: 0.5}}, {vars: {id: 1.0e+22}}]\n"
+    rows = jsonl({"id": 10**22, "output": "c"}, {"id": 0.5, "output": "b"}, {"id": "1", "output": "a"})
+    assert values(plan("outputs: {join: id}", ("m.jsonl", rows), tests=tests)) == ["a", "b", "c"]
+
+
+def test_a_field_that_no_row_has_is_a_slip() -> None:
+    rows = jsonl({"ID": 1, "output": "a"}, {"ID": 2, "output": "b"})
+    with pytest.raises(BadInput, match=r"m\.jsonl: cannot be joined: no row has a field 'id'; did you mean 'ID'\?"):
+        plan("outputs: {join: id}", ("m.jsonl", rows))
+    with pytest.raises(BadInput, match="no row has a field 'q'; there are ID, output"):
+        plan("outputs: {join: q}", ("m.jsonl", rows))
+    with pytest.raises(BadInput, match="no test case has a field 'ID'; did you mean 'id'"):
+        plan("outputs: {join: ID}", ("m.jsonl", rows))
+    rows = jsonl({"output": "a"}, {"id": None, "output": "c"}, {"id": 2, "output": "b"})
+    assert values(plan("outputs: {join: id}", ("m.jsonl", rows)))[1] == "b", "some rows may lack it"
+    assert len(values(plan("outputs: {join: id}", ("m.jsonl", "")))) == 3, "a file without rows has no fields"
+
+
 def test_all_fields_of_an_output() -> None:
     row = {"o": '```json\n{"x": 5}\n```', "ms": "12.5", "usd": 0.000004, "in": 3, "out": 4, "stop": "length"}
     section = (
@@ -182,3 +228,42 @@ def test_results_of_promptfoo_version_1(real_data: Path, name: str) -> None:
         for case, output in run.pairs:
             if output.error is None and name == "simple-test":
                 assert output.value == recorded[str(run.prompt), case.variables["body"]]
+
+
+def result(variables: Any, output: str, index: int | None = None, model: str = "m") -> dict[str, Any]:
+    place = {} if index is None else {"testIdx": index, "promptIdx": 0}
+    about = {"prompt": {"raw": "..", "label": "P"}, "provider": {"id": model, "label": ""}}
+    return {**place, **about, "vars": variables, "response": {"output": output}}
+
+
+def results(*rows: Any) -> tuple[str, str]:
+    return "results.json", json.dumps({"results": {"version": 3, "results": rows}})
+
+
+def test_results_with_other_variables_are_scored_against_no_case() -> None:
+    """Found by trying: a row found by its testIdx passed the assertions of another test."""
+    tests = "tests: [{vars: {q: France}}, {vars: {q: Italy}}]\n"
+    found = plan("", results(result({"q": "France"}, "Paris", 0), result({"q": "emperors"}, "Rome", 1)), tests=tests)
+    assert values(found) == ["Paris", "no output was recorded for this case"]
+    assert "1 rows match no test case and were left out (rows 2)" in str(found.notices[0])
+    found = plan("", results(result({"question": "France"}, "Paris", 0)), tests=tests)
+    assert values(found) == ["no output was recorded for this case"] * 2, "no variable in common is another test"
+    found = plan("", results(result({}, "Paris", 0), result({}, "Rome")), tests=tests)
+    assert values(found) == ["Paris", "Rome"], "without variables the index counts, else the position"
+
+
+def test_results_may_know_more_or_less_than_the_case() -> None:
+    tests = "tests: [{vars: {q: a, more: 1}}, {vars: {q: 'file://q.py', n: 1.0}}, {vars: {q: b, o: {x: [1]}}}]\n"
+    rows = [
+        result({"q": "a", "added": "x"}, "first", 0),
+        result({"q": "computed", "n": "1"}, "second", 1),
+        result({"q": "b", "o": '{"x":[ 1 ]}'}, "third", 2),
+    ]
+    assert values(plan("", results(*rows), tests=tests)) == ["first", "second", "third"]
+
+
+def test_results_of_a_repeated_case_are_further_outputs() -> None:
+    rows = [result({"q": "one", "id": 1}, text, 0) for text in ("a", "b")]
+    found = plan("", results(*rows, result({}, "c", 0)))
+    assert values(found) == ["a", *["no output was recorded for this case"] * 2]
+    assert "2 rows are further outputs of cases that have one already" in str(found.notices[0])

@@ -6,7 +6,6 @@ an error, a row that no case wants is reported; nothing is dropped in silence.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,19 +14,19 @@ from typing import Any
 
 from autoforge.errors import BadInput
 from autoforge.evaluations.cases import Case, Output
-from autoforge.evaluations.config.model import EvaluationConfig, Fields, Join, OutputsSection
+from autoforge.evaluations.config.model import EvaluationConfig, Fields, OutputsSection
 from autoforge.evaluations.config.parameters import plain_name, substitute
 from autoforge.evaluations.config.spots import Notice, Spot
 from autoforge.evaluations.outputs.extracting import NO_OUTPUT, Extractor
+from autoforge.evaluations.outputs.joining import LeftOut, Places, Unplaced, cases_by_key
 from autoforge.evaluations.outputs.promptfoo_results import Finder, recorded, result_rows
 from autoforge.evaluations.scope import Scope
 from autoforge.evaluations.tables import format_of, iterate_rows
 from autoforge.reading import Source
 from autoforge.reading.documents import read_json
-from autoforge.reading.paths import MISSING, follow
+from autoforge.reading.paths import follow
 
 RECORDED = "recorded"
-_SHOWN_LINES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +63,39 @@ def plan_runs(config: EvaluationConfig) -> Plan:
         planner.read_given()
     if not planner.runs:
         raise BadInput(f"{config.name}: there are no recorded outputs; name them under outputs, or give --outputs FILE")
-    return Plan(config.cases, _named_apart(planner.runs), tuple(planner.notices))
+    return Plan(config.cases, _named_apart(planner.runs, planner.sources), tuple(planner.notices))
 
 
 def _reasons(config: EvaluationConfig) -> str:
     return f"; {config.notices[0]}" if config.notices else ""
 
 
-def _named_apart(runs: Sequence[Run]) -> tuple[Run, ...]:
+def _named_apart(runs: Sequence[Run], sources: Sequence[Source]) -> tuple[Run, ...]:
     """Runs whose model and prompt are the same are told apart by their files."""
-    counts = Counter((run.model, run.prompt) for run in runs)
-    return tuple(
-        replace(run, model=f"{run.model} ({plain_name(run.source)})") if counts[run.model, run.prompt] > 1 else run
-        for run in runs
-    )
+    alike: dict[tuple[str, str | None], list[int]] = {}
+    for place, run in enumerate(runs):
+        alike.setdefault((run.model, run.prompt), []).append(place)
+    named = list(runs)
+    for (model, _), places in alike.items():
+        if len(places) > 1:
+            for place, title in zip(places, _titles([sources[place] for place in places]), strict=True):
+                named[place] = replace(runs[place], model=f"{model} ({title})")
+    return tuple(named)
+
+
+def _titles(sources: Sequence[Source]) -> list[str]:
+    """What to call files: their names, with the folder where these are the same, else with a number."""
+    names = [plain_name(source.name) for source in sources]
+    if len(set(names)) < len(names):
+        folders = [source.path.absolute().parent.name if source.path else "" for source in sources]
+        names = [f"{folder}/{name}" if folder else name for folder, name in zip(folders, names, strict=True)]
+    counts = Counter(names)
+    seen: Counter[str] = Counter()
+    for place, name in enumerate(names):
+        if counts[name] > 1:
+            seen[name] += 1
+            names[place] = f"{name}, {seen[name]}"
+    return names
 
 
 @dataclass(slots=True)
@@ -89,31 +107,11 @@ class _Collected:
     seen: Counter[str] = field(default_factory=Counter)
 
 
-@dataclass(slots=True)
-class _Places:
-    """Which case a row belongs to: given beforehand, by a field, or by position."""
-
-    count: int
-    alignment: Sequence[int | None] | None
-    join: Join | None
-    by_key: Mapping[str, Sequence[int]]
-
-    def of(self, row: Any, nth: int, seen: Counter[str]) -> int | None:
-        if self.alignment is not None:
-            return self.alignment[nth] if nth < len(self.alignment) else None
-        if self.join is None:
-            return nth if nth < self.count else None
-        key = _key(follow(row, self.join.output))
-        places = self.by_key.get(key, ()) if key is not None else ()
-        used = seen[key or ""]
-        seen[key or ""] += 1
-        return places[used] if used < len(places) else None
-
-
 class _Planner:
     def __init__(self, config: EvaluationConfig) -> None:
         self.config = config
         self.runs: list[Run] = []
+        self.sources: list[Source] = []
         self.notices: list[Notice] = []
         self._scope = Scope(folder=config.folder, trusted=config.trusted)
 
@@ -123,9 +121,10 @@ class _Planner:
         if results is not None:
             self._read_results(results, source)
             return
-        places = _Places(len(self.config.cases), alignment, section.join, self._by_key(section.join, source))
+        by_key = cases_by_key(self.config.cases, section.join, source)
+        places = Places(len(self.config.cases), alignment, section.join, by_key)
         columns = _Columns(section, self._fields(section, source), source, self._scope)
-        lost: list[int] = []
+        left_out = LeftOut()
         limit = None if alignment is None else len(alignment)
         rows = islice(iterate_rows(source, section.format, section.rows), limit)
         for index, (line, row) in enumerate(rows):
@@ -133,13 +132,14 @@ class _Planner:
             first = answers[0][0]
             place = places.of(row, first.rows if alignment is None else index, first.seen)
             first.rows += 1
-            if place is None:
-                lost.append(line)
+            if isinstance(place, Unplaced):
+                left_out.add(place, line)
                 continue
             for collected, extractor in answers:
                 collected.outputs[place] = extractor.output_of(row, line)
-        if alignment is None and lost:
-            self._report_lost(lost, source)
+        if alignment is None:
+            places.check(source)
+            self.notices += left_out.notices(source)
         for model, collected in columns.collected.items():
             wanted = range(len(self.config.cases)) if alignment is None else sorted(collected.outputs)
             self._add(model, self._prompt(), source, wanted, collected.outputs)
@@ -151,20 +151,18 @@ class _Planner:
         self._add(self._provider() or RECORDED, self._prompt(), source, range(len(self.config.cases)), outputs)
 
     def _read_results(self, rows: Sequence[Any], source: Source) -> None:
-        runs: dict[tuple[str, str | None], dict[int, Output]] = {}
-        finders: dict[tuple[str, str | None], Finder] = {}
-        lost: list[int] = []
+        runs: dict[tuple[str, str | None], tuple[Finder, dict[int, Output]]] = {}
+        left_out = LeftOut()
         for row in recorded(rows, source):
             run = (row.model or self._provider() or RECORDED, row.prompt)
-            finder = finders.setdefault(run, Finder(self.config.cases))
+            finder, outputs = runs.setdefault(run, (Finder(self.config.cases), {}))
             place = finder.find(row)
-            if place is None:
-                lost.append(row.position)
+            if isinstance(place, Unplaced):
+                left_out.add(place, row.position)
             else:
-                runs.setdefault(run, {})[place] = row.output
-        if lost:
-            self._report_lost(lost, source)
-        for (model, prompt), outputs in runs.items():
+                outputs[place] = row.output
+        self.notices += left_out.notices(source)
+        for (model, prompt), (_, outputs) in runs.items():
             self._add(model, prompt, source, range(len(self.config.cases)), outputs)
 
     def _promptfoo_rows(self, section: OutputsSection, source: Source) -> list[Any] | None:
@@ -194,32 +192,16 @@ class _Planner:
     def _prompt(self) -> str | None:
         return self.config.prompts[0].label if len(self.config.prompts) == 1 else None
 
-    def _by_key(self, join: Join | None, source: Source) -> Mapping[str, Sequence[int]]:
-        if join is None:
-            return {}
-        found: dict[str, list[int]] = {}
-        for index, case in enumerate(self.config.cases):
-            key = _key(_case_field(case, join.case))
-            if key is not None:
-                found.setdefault(key, []).append(index)
-        if not found:
-            raise source.bad(f"cannot be joined: no test case has a field {join.case!r}")
-        return found
-
     def _add(
         self, model: str, prompt: str | None, source: Source, wanted: Sequence[int], outputs: Mapping[int, Output]
     ) -> None:
         missing = Output(error=NO_OUTPUT)
         pairs = [(self.config.cases[index], outputs.get(index, missing)) for index in wanted]
         self.runs.append(Run(model, prompt, source.name, tuple(wanted), pairs))
+        self.sources.append(source)
         absent = len(wanted) - sum(index in outputs for index in wanted)
         if absent:
             self.notices.append(Notice(f"{absent} of {len(wanted)} cases have no output of {model}", source.name))
-
-    def _report_lost(self, places: Sequence[int], source: Source) -> None:
-        shown = ", ".join(map(str, places[:_SHOWN_LINES])) + (", ..." if len(places) > _SHOWN_LINES else "")
-        message = f"{len(places)} rows match no test case and were left out (rows {shown})"
-        self.notices.append(Notice(message, source.name, line=places[0]))
 
 
 @dataclass(slots=True)
@@ -253,19 +235,3 @@ class _Columns:
     def _new(self, name: str, fields: Fields) -> tuple[_Collected, Extractor]:
         collected = self.collected[name] = _Collected()
         return collected, Extractor(fields, self.source, self.scope)
-
-
-def _case_field(case: Case, path: str) -> Any:
-    """A field of a case for joining: a variable, else metadata, else its name or what is expected."""
-    for place in (case.variables, case.metadata, {"name": case.name, "expected": case.expected}):
-        found = follow(place, path)
-        if found is not MISSING:
-            return found
-    return MISSING
-
-
-def _key(value: Any) -> str | None:
-    """What two fields must share: their text. A number in JSON equals its text in a CSV."""
-    if value is MISSING or value is None:
-        return None
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -2,7 +2,8 @@
 
 Three shapes are known: version 1 (``{"results": [...]}``, each with prompt, vars, response), version 2 and 3
 (``{"results": {"results": [...]}}``) and version 4 (rows with testCase, providerResponse, testIdx). Every model times
-prompt is a run. Rows find their cases by their variables, else by ``testIdx``, else by position.
+prompt is a run. Rows find their cases by their variables, else by ``testIdx``, else by position; never a case whose
+variables are others.
 """
 
 from __future__ import annotations
@@ -12,8 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from autoforge.evaluations.cases import Case, Output
+from autoforge.evaluations.config.files import is_reference
 from autoforge.evaluations.outputs.extracting import NO_OUTPUT, figure, nano_dollars
+from autoforge.evaluations.outputs.joining import Unplaced
 from autoforge.reading import Source
 
 
@@ -98,16 +103,24 @@ class Finder:
     _indexes: dict[tuple[str, ...], dict[str, list[int]]] = field(default_factory=dict)
     _rows: int = 0
 
-    def find(self, row: Recorded) -> int | None:
-        """The index of the case that a row answers, or None."""
+    def find(self, row: Recorded) -> int | Unplaced:
+        """The index of the case that a row answers.
+
+        By its variables; when no case has these, by ``testIdx`` or position, unless the case found there contradicts
+        them: the row then belongs to a case that this configuration does not have.
+        """
         nth, self._rows = self._rows, self._rows + 1
-        candidates = list(self._alike(row.variables)) if row.variables else []
-        candidates += [index for index in (row.test_index, nth) if index is not None and not candidates]
-        for index in candidates:
-            if 0 <= index < len(self.cases) and index not in self._taken:
+        alike = self._alike(row.variables) if row.variables else ()
+        places = alike or self._there(nth if row.test_index is None else row.test_index, row)
+        for index in places:
+            if index not in self._taken:
                 self._taken.add(index)
                 return index
-        return None
+        return Unplaced.ANSWERED if places else Unplaced.NO_CASE
+
+    def _there(self, index: int, row: Recorded) -> Sequence[int]:
+        there = 0 <= index < len(self.cases) and not _contradict(self.cases[index].variables, row.variables)
+        return (index,) if there else ()
 
     def _alike(self, variables: Mapping[str, Any]) -> Sequence[int]:
         names = tuple(sorted(variables))
@@ -123,3 +136,30 @@ class Finder:
 def _key(variables: Mapping[str, Any], names: tuple[str, ...]) -> str:
     values = [variables[name] for name in names]
     return json.dumps([value if isinstance(value, str) else json.dumps(value, sort_keys=True) for value in values])
+
+
+def _contradict(case: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Whether the variables of a row cannot be those of a case. What a case leaves open is no contradiction.
+
+    Variables that only one of them has may come from a transform or a default; but none in common, where both have
+    some, is another test.
+    """
+    shared = case.keys() & row.keys()
+    if case and row and not shared:
+        return True
+    return any(not _is_open(case[name]) and _plain(case[name]) != _plain(row[name]) for name in shared)
+
+
+def _is_open(value: Any) -> bool:
+    """Whether it is not known what promptfoo made of a variable: of a file that is not read here, or a template."""
+    return isinstance(value, str) and (is_reference(value) or "{{" in value or "{%" in value)
+
+
+def _plain(value: Any) -> Any:
+    """A value as it compares: promptfoo records what it read from files as JSON text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, RecursionError, ValueError, OverflowError):
+        return value.strip()
