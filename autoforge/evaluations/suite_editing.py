@@ -18,7 +18,6 @@ from autoforge.access.deps import Who
 from autoforge.errors import AutoforgeError, BadInput, Conflict, Stale, TooLarge
 from autoforge.evaluations import suite_commands, suite_queries
 from autoforge.evaluations.config import EvaluationConfig
-from autoforge.evaluations.schemas import MOST_CASES
 from autoforge.evaluations.suite_imports import config_of_upload
 from autoforge.web.deps import Db
 from autoforge.web.forms import PageId, plain_lines, whole
@@ -89,8 +88,6 @@ def _config(values: Mapping[str, str], file: tuple[bytes, str] | None) -> Evalua
     config = config_of_upload(*(file or (values["tests"].encode(), "tests.yaml")))
     if not config.cases:
         raise BadInput.at("/tests", " ".join(["This holds no test cases.", *map(str, config.notices[:3])]))
-    if len(config.cases) > MOST_CASES:
-        raise TooLarge(f"These are {len(config.cases):,} cases; on this page a suite has at most {MOST_CASES:,}.")
     return config
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from autoforge.errors import BadInput
+from autoforge.errors import BadInput, TooLarge
 from autoforge.evaluations.cases import Case
 from autoforge.evaluations.config import EvaluationConfig, load_config, load_source
+from autoforge.evaluations.schemas import MOST_CASES
 from autoforge.reading import Source
 from autoforge.reading.documents import read_document
 
@@ -23,11 +24,11 @@ _DOCUMENTS = (".yaml", ".yml", ".json")
 
 
 def config_of_tests(tests: Sequence[Mapping[str, Any]], default_test: Mapping[str, Any] | None) -> EvaluationConfig:
-    """The cases of a request's body. BadInput points into it."""
+    """The cases of a request's body. BadInput points into it; TooLarge for more than ``MOST_CASES``."""
     root: dict[str, Any] = {"tests": list(tests)}
     if default_test is not None:
         root["defaultTest"] = default_test
-    return load_source(Source.of(json.dumps(root).encode(), "body.json"))
+    return _few_enough(load_source(Source.of(json.dumps(root).encode(), "body.json")))
 
 
 def case_of_test(test: Mapping[str, Any]) -> Case:
@@ -39,14 +40,23 @@ def case_of_test(test: Mapping[str, Any]) -> Case:
 
 
 def config_of_upload(data: bytes, name: str) -> EvaluationConfig:
-    """A configuration (YAML, JSON) or a file of tests (a list in YAML or JSON, JSON Lines, CSV). Raises BadInput."""
+    """A configuration (YAML, JSON) or a file of tests (a list in YAML or JSON, JSON Lines, CSV).
+
+    Raises BadInput, and TooLarge for more than ``MOST_CASES``.
+    """
     source = Source.of(data, Path(name).name or "upload.yaml")
     if source.suffix in _ROWS:
-        return _tests_file(source)
+        return _few_enough(_tests_file(source))
     if source.suffix not in _DOCUMENTS:
         raise source.bad(f"the name must end in {', '.join((*_DOCUMENTS, *_ROWS))}, to tell what it holds")
     document = read_document(source)
-    return _tests_file(source) if isinstance(document.value, list) else load_source(source)
+    return _few_enough(_tests_file(source) if isinstance(document.value, list) else load_source(source))
+
+
+def _few_enough(config: EvaluationConfig) -> EvaluationConfig:
+    if len(config.cases) > MOST_CASES:
+        raise TooLarge(f"These are {len(config.cases):,} cases; over HTTP a suite has at most {MOST_CASES:,}.")
+    return config
 
 
 def _tests_file(source: Source) -> EvaluationConfig:

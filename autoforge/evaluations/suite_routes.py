@@ -14,12 +14,11 @@ from starlette.responses import Response
 from autoforge.access import Actor
 from autoforge.access.deps import Who
 from autoforge.access.once import Once
-from autoforge.errors import BadInput, TooLarge
+from autoforge.errors import BadInput
 from autoforge.evaluations import suite_commands, suite_queries
 from autoforge.evaluations.config import EvaluationConfig
 from autoforge.evaluations.results import case_fields
 from autoforge.evaluations.schemas import (
-    MOST_CASES,
     CaseCreated,
     CasePage,
     SuiteCreated,
@@ -133,8 +132,6 @@ async def _uploaded(request: Request) -> tuple[bytes, str]:
 
 
 async def _stored(once: Idempotent, actor: Actor, name: str, description: str, config: EvaluationConfig) -> Response:
-    if len(config.cases) > MOST_CASES:
-        raise TooLarge(f"These are {len(config.cases):,} cases; over HTTP a suite has at most {MOST_CASES:,}.")
     notices = [str(notice) for notice in config.notices[:_NOTICES]]
     async with once.write(bulk=True) as session:
         stored = await suite_commands.store_suite(session, actor, name, description, config.cases)

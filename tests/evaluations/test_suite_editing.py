@@ -144,3 +144,11 @@ async def test_what_cannot_be_scored_is_said_at_its_field_and_nothing_is_stored(
     for other in (world.foreign_suite, uuid4()):
         assert (await client.get(f"{W}/{other}/score")).status_code == 404
         assert (await client.post(f"{W}/{other}/score", **({"data": {"model": ""}} | sent))).status_code == 404
+
+
+async def test_a_page_takes_no_more_cases_than_a_program_may_send(client: httpx2.AsyncClient) -> None:
+    numbers = "[" + ", ".join(f"'{n}'" for n in range(30)) + "]"
+    many = f"- vars: {{a: {numbers}, b: {numbers}, c: {numbers}}}\n"
+    answer = await client.post(W, data={"name": "many", "tests": many})
+    assert answer.status_code == 413
+    assert "These are 27,000 cases" in answer.text

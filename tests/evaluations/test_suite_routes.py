@@ -79,6 +79,25 @@ async def test_changes_are_guarded(client: httpx2.AsyncClient) -> None:
     assert (await client.patch(address, json={"name": "other"})).status_code == 409
 
 
+async def test_lists_of_variables_cannot_make_too_many_cases(client: httpx2.AsyncClient, database: Database) -> None:
+    """Found by trying: what POST refuses, PATCH stored."""
+    made = await _make(client)
+    many = [{"vars": {name: [str(n) for n in range(30)] for name in "abc"}}]
+    told = "These are 27,000 cases; over HTTP a suite has at most 20,000."
+    url = f"{API}/suites/{made['id']}"
+    upload = {"file": ("tests.json", json.dumps(many).encode())}
+    for answer in (
+        await client.post(f"{API}/suites", json={"name": "many", "tests": many}),
+        await client.patch(url, json={"name": "renamed", "tests": many}),
+        await client.post(f"{API}/suites/import?name=many", files=upload),
+        await client.put(f"{url}/cases/{(await client.get(f'{url}/cases')).json()['items'][0]['id']}", json=many[0]),
+    ):
+        assert (answer.status_code, answer.json()["detail"]) == (413, told)
+    assert (await client.get(url)).json()["name"] == "math"
+    async with database.read() as session:
+        assert await session.scalar(select(func.count()).select_from(m.TestCase)) == 2
+
+
 async def test_delete_and_restore(client: httpx2.AsyncClient) -> None:
     address = f"{API}/suites/{(await _make(client))['id']}"
     assert (await client.delete(address)).status_code == 204
