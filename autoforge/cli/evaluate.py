@@ -79,6 +79,7 @@ def evaluate(data: Path | None, database_url: str | None, **options: Any) -> Non
     """
     asked = _Asked(**options)
     config = load_config(asked.config, _overrides(asked))
+    _check_written(asked, config.files)
     plan = plan_runs(config)
     runs = chosen_runs(plan, asked.models, asked.limit)
     _check_baseline(asked.baseline, runs)
@@ -104,6 +105,26 @@ def _overrides(asked: _Asked) -> Overrides:
     if asked.data_root is not None:
         parameters["data"] = str(asked.data_root)
     return Overrides([Source.at(path) for path in asked.outputs], parameters, trusted=True)
+
+
+def _check_written(asked: _Asked, read: Sequence[Path]) -> None:
+    """Reports never take the place of what they are about, nor of each other."""
+    known = {_identity(path): f"{path} is read for this evaluation" for path in read}
+    for option, path in (("--results", asked.results), ("--junit", asked.junit)):
+        if path is None or (path.exists() and not path.is_file()):  # a terminal or a pipe takes both
+            continue
+        if told := known.get(_identity(path)):
+            raise BadInput.at(option, f"{option} would overwrite a file that is still needed: {told}.")
+        known[_identity(path)] = f"{path} is where {option} goes"
+
+
+def _identity(path: Path) -> object:
+    """What two names of one file have in common, links included."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return path.resolve()
+    return found.st_dev, found.st_ino
 
 
 def _check_baseline(baseline: str | None, runs: Sequence[Run]) -> None:

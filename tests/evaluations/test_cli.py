@@ -159,6 +159,33 @@ def test_results_and_junit_files(run: Run, tmp_path: Path) -> None:
     assert [(one.get("tests"), one.get("failures")) for one in suites] == [("6", "0"), ("6", "3")]
 
 
+@pytest.mark.parametrize("option", ["--results", "--junit"])
+def test_no_report_takes_the_place_of_what_was_read(run: Run, config: Path, tmp_path: Path, option: str) -> None:
+    """Found by trying: ``--outputs keep.jsonl --results keep.jsonl`` replaced the recording."""
+    tests = tmp_path / "tests.json"
+    tests.write_text(json.dumps(CONFIG["tests"]))
+    config.write_text(json.dumps({**CONFIG, "tests": "file://tests.json"}))
+    (tmp_path / "link").symlink_to(tmp_path / "outputs.jsonl")
+    (tmp_path / "hard").hardlink_to(tests)
+    before = {path: path.read_bytes() for path in (config, tests, tmp_path / "outputs.jsonl")}
+    for name in ("outputs.jsonl", "nothing/../outputs.jsonl", "link", "hard", "tests.json", config.name):
+        (tmp_path / "nothing").mkdir(exist_ok=True)
+        answer = run("--json", option, str(tmp_path / name))
+        assert (answer.code, answer.out) == (2, ""), name
+        assert f"{option} would overwrite a file that is still needed" in answer.err
+    assert {path: path.read_bytes() for path in before} == before
+    assert not (tmp_path / "data").exists()
+
+
+def test_both_reports_do_not_go_into_one_file(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    answer = run("--results", str(tmp_path / "x"), "--junit", str(tmp_path / "folder" / ".." / "x"))
+    assert (answer.code, answer.out) == (2, "")
+    assert "--junit would overwrite a file that is still needed" in answer.err
+    assert not (tmp_path / "x").exists()
+    assert run("--no-store", "--results", "/dev/null", "--junit", "/dev/null").code == 1
+
+
 def test_a_second_run_is_comparable_with_the_first(run: Run, tmp_path: Path) -> None:
     first = run("--json", "--model", "right").runs[0]["id"]
     second = run("--model", "wrong", "--baseline", first)

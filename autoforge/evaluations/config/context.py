@@ -35,7 +35,8 @@ MAX_NESTED = 10_000
 
 @dataclass(slots=True)
 class Context:
-    """``root`` is the whole configuration, for ``$ref``; ``reading`` holds the files of tests that are being read.
+    """``root`` is the whole configuration, for ``$ref``; ``reading`` holds the files of tests that are being read,
+    ``opened`` all that were named so far.
 
     ``notices`` are the keys: each one once, in order.
     """
@@ -47,6 +48,7 @@ class Context:
     parameters: Mapping[str, str] = field(default_factory=dict)
     notices: dict[Notice, None] = field(default_factory=dict)
     reading: list[Path] = field(default_factory=list)
+    opened: dict[Path, None] = field(default_factory=dict)
     _nested: int = 0
     _tools: ProviderTools | None = None
     declared: dict[tuple[str, str, int | None], str] = field(default_factory=dict)
@@ -70,6 +72,7 @@ class Context:
     def source(self, path: Path) -> Source:
         """A file of the configuration, called as seen from its folder."""
         folder = self.files.folder
+        self.opened[path] = None
         try:
             name = str(path.relative_to(folder)) if folder else path.name
         except ValueError:

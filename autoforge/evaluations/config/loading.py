@@ -97,7 +97,14 @@ def _assembled(context: Context, source: Source, tests: Any, overrides: Override
         assertion_types=context.assertion_types(),
         parameters=context.parameters,
         trusted=overrides.trusted,
+        files=_files(context, source, sections),
     )
+
+
+def _files(context: Context, source: Source, sections: Sequence[OutputsSection]) -> tuple[Path, ...]:
+    """All files that were read, or will be for the outputs."""
+    named = [source, *(one for section in sections for one in section.sources)]
+    return tuple(dict.fromkeys([*(one.path for one in named if one.path is not None), *context.opened]))
 
 
 def _read_alike(sections: Sequence[OutputsSection], tests: Mapping[str, Any]) -> tuple[OutputsSection, ...]:

@@ -90,6 +90,7 @@ class EvaluationConfig:
     cases were made from the rows of the output files themselves: for each source, counted through all sections, the
     case (index) of each of its rows, None for a row that became no case. ``given_outputs`` holds outputs that the
     configuration gives inline, by case index. ``assertion_types`` counts the assertions as written, each place once.
+    ``files`` are those that were read for it, itself included.
     """
 
     name: str
@@ -105,3 +106,4 @@ class EvaluationConfig:
     assertion_types: Mapping[str, int]
     parameters: Mapping[str, str]
     trusted: bool = False
+    files: tuple[Path, ...] = ()
