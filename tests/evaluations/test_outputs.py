@@ -267,3 +267,29 @@ def test_results_of_a_repeated_case_are_further_outputs() -> None:
     found = plan("", results(*rows, result({}, "c", 0)))
     assert values(found) == ["a", *["no output was recorded for this case"] * 2]
     assert "2 rows are further outputs of cases that have one already" in str(found.notices[0])
+
+
+@pytest.mark.parametrize("section", ["", "outputs: {format: promptfoo}"])
+def test_results_as_json_lines(section: str) -> None:
+    """What ``promptfoo eval -o out.jsonl`` writes: the same rows, one on a line."""
+    rows = [result({"q": "two", "id": 3}, "y", 2, model) for model in ("m", "n")]
+    rows.append({**result({"q": "one", "id": 1}, "", 0, "n"), "response": {"error": "boom"}})
+    found = plan(section, ("out.jsonl", jsonl(*rows)))
+    assert [(run.model, run.prompt) for run in found.runs] == [("m", "P"), ("n", "P")]
+    assert values(found, 1) == ["boom", "no output was recorded for this case", "y"]
+    first = {"prompt": {"raw": ".."}, "promptIdx": 0, "testIdx": 0, "error": "no answer at all"}
+    assert values(plan(section, ("out.jsonl", jsonl(first))))[0] == "no answer at all"
+    with pytest.raises(BadInput, match=r"out\.jsonl, line 4: is not a result of promptfoo"):
+        plan(section, ("out.jsonl", jsonl(*rows, 5)))
+    bad = {**rows[0], "latencyMs": "soon"}
+    with pytest.raises(BadInput, match=r"out\.jsonl, line 4: 'soon' is not a figure"):
+        plan(section, ("out.jsonl", jsonl(*rows, bad)))
+
+
+def test_rows_with_a_prompt_of_ones_own_are_no_results() -> None:
+    rows = jsonl({"prompt": "hello", "response": "a"}, {"prompt": {"role": "user"}, "response": "b"})
+    assert values(plan("", ("m.jsonl", rows)))[:2] == ["a", "b"]
+    assert values(plan("outputs: {output: response.text}", ("m.jsonl", jsonl(result({}, "a")))))[0] != "a"
+    for rows in ("", "5", jsonl({"output": "x"})):
+        with pytest.raises(BadInput, match="is not a result file of promptfoo"):
+            plan("outputs: {format: promptfoo}", ("m.jsonl", rows))

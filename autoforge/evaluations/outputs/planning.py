@@ -7,7 +7,7 @@ an error, a row that no case wants is reported; nothing is dropped in silence.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -19,7 +19,7 @@ from autoforge.evaluations.config.parameters import plain_name, substitute
 from autoforge.evaluations.config.spots import Notice, Spot
 from autoforge.evaluations.outputs.extracting import NO_OUTPUT, Extractor
 from autoforge.evaluations.outputs.joining import LeftOut, Places, Unplaced, cases_by_key
-from autoforge.evaluations.outputs.promptfoo_results import Finder, recorded, result_rows
+from autoforge.evaluations.outputs.promptfoo_results import Finder, recorded, result_lines, result_rows
 from autoforge.evaluations.scope import Scope
 from autoforge.evaluations.tables import format_of, iterate_rows
 from autoforge.reading import Source
@@ -150,7 +150,7 @@ class _Planner:
         source = Source.of(b"", "the tests")
         self._add(self._provider() or RECORDED, self._prompt(), source, range(len(self.config.cases)), outputs)
 
-    def _read_results(self, rows: Sequence[Any], source: Source) -> None:
+    def _read_results(self, rows: Iterable[tuple[int, Any]], source: Source) -> None:
         runs: dict[tuple[str, str | None], tuple[Finder, dict[int, Output]]] = {}
         left_out = LeftOut()
         for row in recorded(rows, source):
@@ -165,13 +165,18 @@ class _Planner:
         for (model, prompt), (_, outputs) in runs.items():
             self._add(model, prompt, source, range(len(self.config.cases)), outputs)
 
-    def _promptfoo_rows(self, section: OutputsSection, source: Source) -> list[Any] | None:
+    def _promptfoo_rows(self, section: OutputsSection, source: Source) -> Iterable[tuple[int, Any]] | None:
         """The rows of a promptfoo result file; None when the file is none and the section does not say so."""
         plain = section.rows is None and not section.models and section.fields == Fields()
-        if section.format != "promptfoo" and not (section.format is None and format_of(source) == "json" and plain):
+        form, told = format_of(source), section.format == "promptfoo"
+        if not told and not (plain and section.format is None and form in ("json", "jsonl")):
             return None
-        found = result_rows(read_json(source))
-        if found is None and section.format == "promptfoo":
+        if form == "jsonl":
+            found = result_lines(source)
+        else:
+            rows = result_rows(read_json(source))
+            found = None if rows is None else enumerate(rows, start=1)
+        if found is None and told:
             raise source.bad("is not a result file of promptfoo")
         return found
 

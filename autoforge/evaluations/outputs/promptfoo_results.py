@@ -1,15 +1,15 @@
 """promptfoo's own result files as recorded outputs.
 
 Three shapes are known: version 1 (``{"results": [...]}``, each with prompt, vars, response), version 2 and 3
-(``{"results": {"results": [...]}}``) and version 4 (rows with testCase, providerResponse, testIdx). Every model times
-prompt is a run. Rows find their cases by their variables, else by ``testIdx``, else by position; never a case whose
-variables are others.
+(``{"results": {"results": [...]}}``) and version 4 (rows with testCase, providerResponse, testIdx); and the same rows
+as JSON Lines (``promptfoo eval -o FILE.jsonl``). Every model times prompt is a run. Rows find their cases by their
+variables, else by ``testIdx``, else by position; never a case whose variables are others.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from autoforge.evaluations.config.files import is_reference
 from autoforge.evaluations.outputs.extracting import NO_OUTPUT, figure, nano_dollars
 from autoforge.evaluations.outputs.joining import Unplaced
 from autoforge.reading import Source
+from autoforge.reading.documents import iterate_jsonl
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,15 @@ class Recorded:
     output: Output
 
 
+def result_lines(source: Source) -> Iterator[tuple[int, Any]] | None:
+    """Lines and rows of promptfoo's JSON Lines, or None when the first row is none of its results. Raises BadInput."""
+    _, first = next(iterate_jsonl(source), (0, None))
+    if not isinstance(first, dict) or not isinstance(first.get("prompt"), dict):
+        return None
+    answered = any(isinstance(first.get(name), dict) for name in ("response", "providerResponse"))
+    return iterate_jsonl(source) if answered or "promptIdx" in first else None
+
+
 def result_rows(value: Any) -> list[Any] | None:
     """The rows of a promptfoo result file, or None when the value is none."""
     if not isinstance(value, dict):
@@ -46,9 +56,11 @@ def result_rows(value: Any) -> list[Any] | None:
     return results if isinstance(results[0].get("prompt"), dict) else None
 
 
-def recorded(rows: Sequence[Any], source: Source) -> Iterator[Recorded]:
-    """The rows, understood. Raises BadInput for figures that are none."""
-    for position, row in enumerate(rows, start=1):
+def recorded(rows: Iterable[tuple[int, Any]], source: Source) -> Iterator[Recorded]:
+    """The rows, understood; each comes with its line or position. Raises BadInput, for figures that are none also."""
+    for position, row in rows:
+        if not isinstance(row, dict):
+            raise source.bad("is not a result of promptfoo", position)
         test = _mapping(row.get("testCase"))
         prompt = _mapping(row.get("prompt"))
         yield Recorded(
