@@ -104,6 +104,41 @@ def test_files_of_the_same_name_are_told_apart_by_their_folders(tmp_path: Path) 
     assert [run.model for run in plan("", *uploads).runs] == ["m (m, 1)", "m (m, 2)"]
 
 
+def test_outputs_as_an_object_by_key() -> None:
+    """SQuAD's predictions: {"id": "text"}."""
+    texts = json.dumps({"3": "c", "1": "a", "nobody": "x"})
+    found = plan("outputs: {join: id}", ("pred.json", texts))
+    assert values(found) == ["a", "no output was recorded for this case", "c"]
+    assert "1 rows match no test case" in str(found.notices[0])
+    objects = {str(n): {"answer": f"a{n}", "key": n} for n in (2, 1)}
+    for join in ("id", "{output: $key, case: id}", "{output: key, case: id}"):
+        for rows, content in (("", objects), (", rows: data", {"data": objects, "version": 2})):
+            found = plan(f"outputs: {{join: {join}{rows}}}", ("pred.json", json.dumps(content)))
+            assert values(found)[:2] == ["a1", "a2"]
+    alone = json.dumps({"1": {"output": "a"}})
+    assert values(plan("outputs: {join: id, rows: $}", ("pred.json", alone)))[0] == "a"
+    labels = json.dumps({"1": 0, "2": 1, "3": None})
+    assert values(plan("outputs: {join: id}", ("p.json", labels))) == [0, 1, "no output was recorded for this case"]
+
+
+def test_an_object_by_key_is_never_read_in_its_order() -> None:
+    nested = {"d": {"1": "a"}}
+    for section, content in (("", {"1": "a", "2": "b"}), ("", {"error": "no access"}), ("{rows: d}", nested)):
+        with pytest.raises(BadInput, match=r"if its keys tell the cases, .* outputs: \{join: FIELD\}"):
+            plan(f"outputs: {section}" if section else "", ("pred.json", json.dumps(content)))
+    for content in ({}, {"data": {"1": "a"}}, {"a": [], "b": []}, 5):
+        with pytest.raises(BadInput, match=r"holds no list of rows at its top; .*rows: \$ when"):
+            plan("outputs: {join: id}", ("pred.json", json.dumps(content)))
+
+
+def test_cases_from_an_object_by_key() -> None:
+    tests = "tests: {name: '{{row.$key}}', vars: {q: question, id: $key}, expected: a}\n"
+    rows = json.dumps({f"q{n}": {"question": f"{n}?", "a": n, "output": str(n)} for n in range(3)})
+    found = plan("", ("rows.json", rows), tests=tests)
+    assert [(case.name, case.variables["id"]) for case in found.cases] == [(f"q{n}", f"q{n}") for n in range(3)]
+    assert values(found) == ["0", "1", "2"]
+
+
 def test_further_outputs_of_a_case_are_no_rows_without_a_case() -> None:
     rows = jsonl({"id": 1, "output": "a"}, {"id": 1, "output": "b"}, {"id": 9, "output": "c"})
     found = plan("outputs: {join: id}", ("m.jsonl", rows))

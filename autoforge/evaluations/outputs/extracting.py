@@ -15,6 +15,7 @@ from autoforge.errors import BadInput
 from autoforge.evaluations.cases import Output
 from autoforge.evaluations.config.model import Fields
 from autoforge.evaluations.scope import Scope
+from autoforge.evaluations.tables import VALUE
 from autoforge.evaluations.transforms import NOTHING, apply_transform
 from autoforge.reading import Source
 from autoforge.reading.paths import MISSING, follow
@@ -61,7 +62,7 @@ class Extractor:
         if isinstance(row, str):
             self._path = "$"
         elif isinstance(row, dict):
-            self._path = next((name for name in USUAL_NAMES if name in row), None)
+            self._path = next((name for name in (*USUAL_NAMES, VALUE) if name in row), None)
         if self._path is None:
             raise self.source.bad("which field holds the output? Say so in the configuration: outputs: {output: PATH}")
         return self._path

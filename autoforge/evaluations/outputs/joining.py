@@ -13,6 +13,7 @@ from autoforge.evaluations.cases import Case
 from autoforge.evaluations.config.model import Join
 from autoforge.evaluations.config.schema import nearest
 from autoforge.evaluations.config.spots import Notice
+from autoforge.evaluations.tables import KEY
 from autoforge.reading import Source
 from autoforge.reading.paths import MISSING, follow
 
@@ -71,7 +72,7 @@ class Places:
             return Unplaced.NO_CASE if place is None else place
         if self.join is None:
             return nth if nth < self.count else Unplaced.NO_CASE
-        found = follow(row, self.join.output)
+        found = self._found(row, self.join)
         self._joinable = self._joinable or found is not MISSING
         self._first = row if self._first is MISSING else self._first
         key = join_key(found)
@@ -81,6 +82,13 @@ class Places:
         if used < len(places):
             return places[used]
         return Unplaced.ANSWERED if places else Unplaced.NO_CASE
+
+    def _found(self, row: Any, join: Join) -> Any:
+        """What a row is joined by. Where it has only a key, that is the field."""
+        found = follow(row, join.output)
+        if found is MISSING and join.output == join.case and isinstance(row, dict):
+            return row.get(KEY, MISSING)
+        return found
 
     def check(self, source: Source) -> None:
         """Raises BadInput when the rows are over and none had the field to join by: that is a slip in its name."""

@@ -121,12 +121,13 @@ class _Planner:
         if results is not None:
             self._read_results(results, source)
             return
-        by_key = cases_by_key(self.config.cases, section.join, source)
-        places = Places(len(self.config.cases), alignment, section.join, by_key)
+        by_field = cases_by_key(self.config.cases, section.join, source)
+        places = Places(len(self.config.cases), alignment, section.join, by_field)
         columns = _Columns(section, self._fields(section, source), source, self._scope)
         left_out = LeftOut()
         limit = None if alignment is None else len(alignment)
-        rows = islice(iterate_rows(source, section.format, section.rows), limit)
+        by_key = alignment is not None or section.join is not None
+        rows = islice(iterate_rows(source, section.format, section.rows, by_key=by_key), limit)
         for index, (line, row) in enumerate(rows):
             answers = columns.of(row, line)
             first = answers[0][0]
