@@ -35,12 +35,13 @@ ROW_KEYS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ValueFrom:
-    """A value of a row: what a path leads to, transformed; or a fixed value."""
+    """A value of a row: what a path leads to, transformed (``default`` where that is nothing); or a fixed value."""
 
     path: str
     parts: Parts
     transform: Any = None
     fixed: Any = MISSING
+    default: Any = MISSING
 
 
 @dataclass(slots=True)
@@ -114,8 +115,11 @@ class RowTests:
 
     def _value(self, row: Any, wanted: ValueFrom) -> Any:
         found = self._found(row, wanted)
+        if wanted.default is not MISSING and (found is MISSING or found is NOTHING or found is None):
+            return wanted.default
         if found is MISSING:
-            raise BadInput(f"the row has no field {wanted.path!r}")
+            hint = f"{{path: {wanted.path}, default: ...}}"
+            raise BadInput(f"the row has no field {wanted.path!r}; where rows may lack it, write {hint}")
         return None if found is NOTHING else found
 
     def _found(self, row: Any, wanted: ValueFrom) -> Any:
@@ -218,4 +222,4 @@ def _value_from(raw: Any, spot: Spot, context: Context) -> ValueFrom:
     except BadInput as problem:
         raise spot.located(problem) from None
     transform = context.transform(wanted.get("transform"), spot.child("transform"), tolerant=False)
-    return ValueFrom(path, parts, transform, wanted.get("value", MISSING))
+    return ValueFrom(path, parts, transform, wanted.get("value", MISSING), wanted.get("default", MISSING))

@@ -11,8 +11,8 @@ from typing import Any
 
 from autoforge.evaluations.cases import Case
 from autoforge.evaluations.config.model import Join
-from autoforge.evaluations.config.schema import nearest
 from autoforge.evaluations.config.spots import Notice
+from autoforge.evaluations.near_words import near_word
 from autoforge.evaluations.tables import KEY
 from autoforge.reading import Source
 from autoforge.reading.paths import MISSING, follow
@@ -102,7 +102,7 @@ def _others(name: str, fields: Sequence[str]) -> str:
     """What there is instead of a field."""
     if not fields:
         return ""
-    if near := nearest(name, fields):
+    if near := near_word(name, fields):
         return f"; did you mean {near!r}?"
     shown = [*fields[:_SHOWN_FIELDS], *(["..."] if len(fields) > _SHOWN_FIELDS else [])]
     return f"; there are {', '.join(shown)}"

@@ -299,6 +299,25 @@ tests:
         load(text, tmp_path)
 
 
+def test_fields_that_some_rows_lack(tmp_path: Path) -> None:
+    rows = [{"q": "a", "ctx": "here", "area": "x: 1"}, {"q": "b"}, {"q": "c", "ctx": None, "area": "none"}]
+    text = """
+tests:
+  file: rows.jsonl
+  vars: {q: q, context: {path: ctx, default: ''}}
+  expected: {path: answer, default: null}
+  metadata: {area: {path: area, transform: 'regex:x: (.+)', default: [0]}}
+"""
+    config = load(text, tmp_path, rows_dot_jsonl="\n".join(map(json.dumps, rows)))
+    assert [case.variables["context"] for case in config.cases] == ["here", "", ""]
+    assert [case.metadata["area"] for case in config.cases] == ["1", [0], [0]]
+    assert [case.expected for case in config.cases] == [None] * 3
+    with pytest.raises(BadInput, match=r"line 2: the row has no field 'ctx'; .* \{path: ctx, default: \.\.\.\}"):
+        load(text.replace("{path: ctx, default: ''}", "ctx"), tmp_path)
+    with pytest.raises(BadInput, match="there is no key 'defualt'; did you mean 'default'"):
+        load(text.replace("path: ctx, default", "path: ctx, defualt"), tmp_path)
+
+
 def test_samples_of_openai_evals_are_cases(real_data: Path, tmp_path: Path) -> None:
     text = """
 tests:
