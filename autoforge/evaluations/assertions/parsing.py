@@ -205,7 +205,7 @@ def expand_short(text: str) -> dict[str, Any]:
     if match is None or match[2] not in KINDS or (match[4] is None and not _stands_alone(match[2])):
         return {"type": "equals", "value": text}
     short: dict[str, Any] = {"type": f"{match[1] or ''}{match[2]}"}
-    if match[4] is not None and match[4].strip():
+    if match[4] is not None and (match[4].strip() or match[2] == "equals"):  # ``equals:`` expects silence
         short["value"] = match[4].strip()
     threshold = _short_threshold(match[2], match[3], short.get("value"))
     if threshold is not None:

@@ -17,6 +17,7 @@ from autoforge.evaluations.assertions import expand_short
 from autoforge.evaluations.config.context import Context
 from autoforge.evaluations.config.drafts import Draft, number, read_draft, threshold
 from autoforge.evaluations.config.spots import Spot
+from autoforge.evaluations.near_words import near_word
 from autoforge.reading import Source
 from autoforge.reading.documents import Document, iterate_jsonl, read_document
 from autoforge.reading.paths import MISSING
@@ -28,6 +29,8 @@ _EXPECTED = re.compile(r"__expected(\d*)\Z")
 _CONFIG = re.compile(r"__config:(__expected\d*):(\w+)\Z")
 _SINGLE_UNDERSCORE = re.compile(r"_(expected\d*|prefix|suffix|description|providerOutput|metric|threshold)\Z")
 _IGNORED = ("__prefix", "__suffix", "__provider", "__evaluateOptions")
+_KNOWN = ("__expected", "__description", "__metric", "__threshold", "__providerOutput")
+_METADATA = "__metadata:"
 
 
 def read_tests(raw: Any, spot: Spot, context: Context, near: Path | None = None) -> Iterator[Draft]:
@@ -93,12 +96,28 @@ def _table(source: Source, context: Context) -> Iterator[Draft]:
     for notice in table.notices:
         context.note(spot.notice(notice))
     for column in table.columns:
-        if _SINGLE_UNDERSCORE.match(column):
-            raise spot.bad(f"the column {column!r} begins with one underscore; did you mean '_{column}'?")
-        if column.startswith(_IGNORED):
-            context.note(spot.notice(f"the column {column!r} is not supported and was ignored"))
+        _check_column(column, spot, context)
     for row in table.strict():
         yield _row(row, Spot(source.name, fixed_line=row.line), context)
+
+
+def _check_column(column: str, spot: Spot, context: Context) -> None:
+    """Nothing that is called as a reserved column is lost in silence: a slip is refused, all else is reported."""
+    if _SINGLE_UNDERSCORE.match(column):
+        raise spot.bad(f"the column {column!r} begins with one underscore; did you mean '_{column}'?")
+    if not column.startswith("__") or column in _KNOWN or _EXPECTED.match(column) or _CONFIG.match(column):
+        return
+    if column.startswith("__metadata"):
+        if not column.startswith(_METADATA) or not _metadata_name(column):
+            context.note(spot.notice(f"the column {column!r} names no metadata and was ignored; write __metadata:NAME"))
+    elif column.startswith(_IGNORED) or (near := near_word(column, _KNOWN)) is None:
+        context.note(spot.notice(f"the column {column!r} is not supported and was ignored"))
+    else:
+        raise spot.bad(f"there is no reserved column {column!r}; did you mean {near!r}?")
+
+
+def _metadata_name(column: str) -> str:
+    return column.removeprefix(_METADATA).removesuffix("[]")
 
 
 def _row(row: Row, spot: Spot, context: Context) -> Draft:
@@ -144,8 +163,6 @@ def _reserved(draft: Draft, column: str, cell: str, spot: Spot) -> None:
         draft.threshold = threshold(cell.strip(), spot)
     elif column == "__providerOutput":
         draft.given = cell if cell else MISSING
-    elif column.startswith("__metadata:") and cell:
-        name = column.removeprefix("__metadata:")
-        draft.metadata[name.removesuffix("[]")] = (
-            [part.strip() for part in cell.split(",") if part.strip()] if name.endswith("[]") else cell
-        )
+    elif column.startswith(_METADATA) and cell and (name := _metadata_name(column)):
+        several = column.endswith("[]")
+        draft.metadata[name] = [part.strip() for part in cell.split(",") if part.strip()] if several else cell

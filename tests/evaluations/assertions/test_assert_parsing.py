@@ -175,6 +175,9 @@ def test_templates_and_files_are_checked_when_they_are_known() -> None:
         ("contains", {"type": "equals", "value": "contains"}),
         ("python", {"type": "equals", "value": "python"}),
         ("", {"type": "equals", "value": ""}),
+        ("equals:", {"type": "equals", "value": ""}),
+        ("not-equals: ", {"type": "not-equals", "value": ""}),
+        ("is-json:", {"type": "is-json"}),
     ],
 )
 def test_short_texts(text: str, expected: dict[str, Any]) -> None:

@@ -299,6 +299,19 @@ tests:
         load(text, tmp_path)
 
 
+def test_a_table_may_expect_silence_and_loses_no_column_in_silence(tmp_path: Path) -> None:
+    table = "q,__expected,__metadata,__metadata:,__metadata:[],__surprise\na,equals:,x,y,z,w\n"
+    config = load("tests: file://t.csv", tmp_path, t_dot_csv=table)
+    assert score_case(config.cases[0], Output(value=""), Scope()).outcome == "pass"
+    assert score_case(config.cases[0], Output(value="x"), Scope()).outcome == "fail"
+    assert config.cases[0].metadata == {}
+    for column in ("__metadata", "__metadata:", "__metadata:[]"):
+        assert f"the column {column!r} names no metadata and was ignored; write __metadata:NAME" in notes(config)
+    assert "the column '__surprise' is not supported and was ignored" in notes(config)
+    with pytest.raises(BadInput, match="there is no reserved column '__expcted'; did you mean '__expected'"):
+        load("tests: file://t.csv", tmp_path, t_dot_csv="q,__expcted\na,b\n")
+
+
 def test_fields_that_some_rows_lack(tmp_path: Path) -> None:
     rows = [{"q": "a", "ctx": "here", "area": "x: 1"}, {"q": "b"}, {"q": "c", "ctx": None, "area": "none"}]
     text = """
