@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -18,6 +18,7 @@ from autoforge.access.once import Once
 from autoforge.db import Database
 from autoforge.web.conditional import with_content_tag
 from autoforge.web.deps import Db
+from autoforge.web.downloads import Download
 from autoforge.web.paging import Paged, listing
 from autoforge.web.problems import PROBLEMS
 from autoforge.web.responses import budget, json_response
@@ -133,12 +134,15 @@ async def list_audit(
     openapi_extra=budget(1),
 )
 async def export_audit(database: Db, actor: Who) -> Response:
-    """The whole chain as JSON Lines, oldest first, with hashes; admins only, since it spans workspaces."""
+    """The whole chain as JSON Lines, oldest first, with hashes; admins only, since it spans workspaces.
+
+    503 while two downloads run.
+    """
     actor.needs("server:admin")
-    return StreamingResponse(_lines(database), media_type="application/jsonl")
+    return Download(_lines(database), media_type="application/jsonl")
 
 
-async def _lines(database: Database) -> AsyncIterator[bytes]:
+async def _lines(database: Database) -> AsyncGenerator[bytes, None]:
     async with database.read() as session:
         async for entry in audit.entries(session):
             yield msgspec.json.encode(entry) + b"\n"

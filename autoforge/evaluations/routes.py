@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -30,6 +30,7 @@ from autoforge.evaluations.schemas import (
 from autoforge.evaluations.side_by_side import SideBySide, side_by_side
 from autoforge.web.conditional import Expected, etag, not_modified
 from autoforge.web.deps import App, Db
+from autoforge.web.downloads import Download
 from autoforge.web.fields import chosen
 from autoforge.web.paging import Paged, listing, remembered_listing
 from autoforge.web.problems import PROBLEMS
@@ -197,16 +198,16 @@ async def export_evaluation(
     actor: Who,
     file_format: Annotated[Literal["csv", "jsonl"], Query(alias="format")] = "jsonl",
 ) -> Response:
-    """All results in order, streamed: any number of them in constant memory."""
+    """All results in order, streamed: any number of them in constant memory. 503 while two downloads run."""
     async with database.read() as session:
         run = await queries.one(session, actor.workspace_id, evaluation_id)
     kind = "text/csv; charset=utf-8" if file_format == "csv" else "application/jsonl"
     name = f"evaluation-{evaluation_id}.{file_format}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": PRIVATE}
-    return StreamingResponse(_exported(database, run._mapping, file_format), media_type=kind, headers=headers)
+    return Download(_exported(database, run._mapping, file_format), media_type=kind, headers=headers)
 
 
-async def _exported(database: Database, run: Any, file_format: str) -> AsyncIterator[bytes]:
+async def _exported(database: Database, run: Any, file_format: str) -> AsyncGenerator[bytes, None]:
     async with database.read() as session:
         async for piece in exported(queries.every_result(session, run["id"]), run, file_format):
             yield piece

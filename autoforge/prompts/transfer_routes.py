@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from autoforge.access import Actor
 from autoforge.access.deps import Who
 from autoforge.db import Database
-from autoforge.errors import BadInput, FieldError, Overloaded
+from autoforge.errors import BadInput, FieldError
 from autoforge.prompts.bulk_commands import Imported
 from autoforge.prompts.exporting import Wanted, export_records, must_have
 from autoforge.prompts.formats import ImportOptions, encoder_for, read_records
@@ -23,6 +23,7 @@ from autoforge.prompts.importing import below, import_all, parse_mapping
 from autoforge.reading import Source
 from autoforge.reading.source import read_bytes
 from autoforge.web.deps import Db
+from autoforge.web.downloads import Download
 from autoforge.web.problems import PROBLEMS
 from autoforge.web.responses import budget, json_response
 from autoforge.web.text import Line
@@ -44,8 +45,6 @@ _MEDIA_TYPES = {
     "text/yaml": "yaml",
 }
 Format = Literal["csv", "json", "jsonl", "yaml"]
-# A slow reader holds a connection to the database for as long as it likes: so there are few at a time.
-_EXPORTS = asyncio.Semaphore(2)
 
 
 class FailedRow(BaseModel):
@@ -160,21 +159,19 @@ async def export_prompts(
 async def export_response(
     database: Database, actor: Actor, format: Format, folder: str, names: Sequence[str]
 ) -> Response:
-    """The file as a download. NotFound for names that there are not, Overloaded while two others run."""
+    """The file as a download. NotFound for names that there are not; 503 while two downloads run."""
     wanted = Wanted(folder, frozenset(names))
     async with database.read() as session:
         await must_have(session, actor.workspace_id, wanted.names)
-    if _EXPORTS.locked():
-        raise Overloaded("Two exports are running already. Try again when one is done.", retry_after=5)
     headers = {"Content-Disposition": f'attachment; filename="prompts.{format}"', "Cache-Control": "no-store"}
     body = _file(database, actor.workspace_id, wanted, format)
-    return StreamingResponse(body, headers=headers, media_type=encoder_for(format).media_type)
+    return Download(body, headers=headers, media_type=encoder_for(format).media_type)
 
 
-async def _file(database: Database, workspace_id: UUID, wanted: Wanted, format: str) -> AsyncIterator[bytes]:
+async def _file(database: Database, workspace_id: UUID, wanted: Wanted, format: str) -> AsyncGenerator[bytes, None]:
     encoder = encoder_for(format)
     waiting = bytearray(encoder.head())
-    async with _EXPORTS, database.read() as session:
+    async with database.read() as session:
         async for record in export_records(session, workspace_id, wanted):
             waiting += encoder.record(record)
             if len(waiting) >= _CHUNK:

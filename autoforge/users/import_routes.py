@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Literal
@@ -23,6 +23,7 @@ from autoforge.users.importing import Options, Result, Tally
 from autoforge.users.tasks import start_import
 from autoforge.web.conditional import etag, not_modified
 from autoforge.web.deps import App, Db
+from autoforge.web.downloads import Download
 from autoforge.web.paging import Paged, listing
 from autoforge.web.problems import PROBLEMS
 from autoforge.web.responses import budget, json_response
@@ -198,9 +199,9 @@ async def download_faults(job_id: UUID, database: Db, actor: Who) -> Response:
 
 
 def report_response(database: Database, found: import_queries.Import) -> Response:
-    """The report as a download."""
+    """The report as a download; 503 while two downloads run."""
 
-    async def chunks() -> AsyncIterator[bytes]:
+    async def chunks() -> AsyncGenerator[bytes, None]:
         async with database.read() as session:
             rows = import_queries.report_rows(session, found.row.id)
             async for chunk in import_reports.report(found.asked.columns, rows):
@@ -209,4 +210,4 @@ def report_response(database: Database, found: import_queries.Import) -> Respons
     if not found.ended:
         raise BadInput("The report is complete once the import has ended; /errors lists what there is so far.")
     headers = {"Content-Disposition": f'attachment; filename="import-{found.row.id.hex[:8]}-errors.csv"'}
-    return StreamingResponse(chunks(), media_type="text/csv; charset=utf-8", headers=headers)
+    return Download(chunks(), media_type="text/csv; charset=utf-8", headers=headers)

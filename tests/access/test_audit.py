@@ -19,7 +19,8 @@ from autoforge.db.trace import count_statements
 from autoforge.telemetry import logs
 from tests import make
 from tests.access.people import PASSWORD, entries, everything_stored, person, sign_in
-from tests.web.site import Site
+from tests.web.site import HOST, Site
+from tests.web.stalled import stalled
 
 
 @pytest.fixture
@@ -156,6 +157,11 @@ async def test_export_is_what_verify_walks(site: Site) -> None:
     lines = [json.loads(line) for line in (await site.client.get("/api/v1/audit/export")).text.splitlines()]
     stored = await entries(site)
     assert [line["hash"] for line in lines] == [entry.hash.hex() for entry in stored]
+    asked = site.app, "/api/v1/audit/export", {**site.mine, "Host": HOST}
+    async with stalled(*asked) as one, stalled(*asked) as two:
+        assert (one, two) == ([200], [200])
+        assert (await site.client.get("/api/v1/audit/export")).headers["retry-after"] == "5"
+        assert (await site.client.get("/api/v1/audit")).status_code == 200
 
 
 async def test_secrets_are_nowhere(site: Site, visitor: httpx2.AsyncClient, tmp_path: Path, capfd: Any) -> None:

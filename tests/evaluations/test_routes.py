@@ -15,6 +15,7 @@ from autoforge.db import models as m
 from autoforge.db.ids import new_id
 from tests.evaluations.conftest import World, more_runs
 from tests.web.client import API
+from tests.web.stalled import two_stalled
 
 
 async def test_list_and_read(client: httpx2.AsyncClient, world: World) -> None:
@@ -76,6 +77,15 @@ async def test_export(client: httpx2.AsyncClient, world: World) -> None:
     rows = list(csv.DictReader(io.StringIO((await client.get(address, params={"format": "csv"})).text)))
     assert [row["outcome"] for row in rows[:4]] == ["pass", "pass", "fail", "error"]
     assert json.loads(rows[0]["assertions"])[0]["metric"] == "exact"
+
+
+async def test_exports_that_are_not_read_on_stop_no_reads(client: httpx2.AsyncClient, world: World) -> None:
+    address = f"{API}/evaluations/{world.runs[1]}"
+    async with two_stalled(client, f"{address}/export"):
+        refused = await client.get(f"{address}/export")
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        assert (await client.get(f"{address}/results")).status_code == 200
+    assert (await client.get(f"{address}/export")).status_code == 200
 
 
 async def test_delete_and_restore(client: httpx2.AsyncClient, world: World) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from contextlib import aclosing
 from typing import Any
 
 import httpx2
@@ -16,6 +15,7 @@ from autoforge.prompts import transfer_routes
 from autoforge.prompts.exporting import Wanted
 from autoforge.prompts.importing import import_all
 from tests.prompts.test_bulk import MERGED, exported, record
+from tests.web.stalled import two_stalled
 
 CSV = b"act,prompt\nPoet,Write about ${topic:the sea}\nCritic,Judge it\n"
 
@@ -191,15 +191,9 @@ async def test_an_export_is_three_statements_and_streams(
     assert len(pieces) >= 700
 
 
-async def test_few_exports_run_at_a_time(
-    api: httpx2.AsyncClient, database: Database, owner: Actor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transfer_routes, "_CHUNK", 1)
+async def test_few_exports_run_at_a_time(api: httpx2.AsyncClient, database: Database, owner: Actor) -> None:
     await import_all(database, owner, [record("p")])
-    running = [transfer_routes._file(database, owner.workspace_id, Wanted(), "json") for _ in range(2)]
-    async with aclosing(running[0]), aclosing(running[1]):
-        for one in running:
-            await anext(one)
+    async with two_stalled(api, "/api/v1/prompts/export"):
         answer = await api.get("prompts/export")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert (await api.get("prompts/export")).status_code == 200

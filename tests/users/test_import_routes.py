@@ -24,6 +24,7 @@ from tests import make
 from tests.users.importing import World, people
 from tests.users.importing import world as make_world
 from tests.web.client import API, serving
+from tests.web.stalled import two_stalled
 
 pytestmark = pytest.mark.anyio
 URL = f"{API}/users/import"
@@ -90,6 +91,10 @@ async def test_larger_files_become_a_job_with_a_report(world: World, client: htt
     table = list(csv.reader(io.StringIO(report.content.decode("utf-8-sig"), newline="")))
     assert table[0] == ["error_line", "error_column", "error_reason", "email", "name", "team"]
     assert table[1][3:] == ["'=cmd()", "Evil", "x"]
+    async with two_stalled(client, f"{URL}/{job_id}/errors.csv"):
+        for address in (f"{URL}/{job_id}/errors.csv", f"/w/main/people/import/jobs/{job_id}/errors.csv"):
+            assert (await client.get(address)).status_code == 503
+        assert (await client.get(f"{URL}/{job_id}/errors")).status_code == 200
     fixed = report.content.decode().replace("'=cmd()", "fixed@example.org")
     done = (await client.post(URL, content=fixed.encode(), headers=CSV)).json()
     assert (done["inserted"], done["failed"]) == (1, 1)
