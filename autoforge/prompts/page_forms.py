@@ -115,6 +115,7 @@ def _message(row: Mapping[str, Any], at: str, faults: list[FieldError]) -> dict[
 
 
 def _json(text: str, at: str, kind: type, faults: list[FieldError]) -> Any:
+    """The value, if it is one of that kind; otherwise None, with the fault noted."""
     try:
         value = parse_json(text, Source.of(b"", "This"))
     except BadInput as error:
@@ -122,6 +123,7 @@ def _json(text: str, at: str, kind: type, faults: list[FieldError]) -> Any:
         return None
     if not isinstance(value, kind):
         faults.append(FieldError(at, f"This must be {_KINDS[kind]}."))
+        return None
     return value
 
 
