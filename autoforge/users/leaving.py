@@ -59,7 +59,10 @@ async def _places(session: WriteSession, user_id: UUID) -> list[UUID]:
 
 async def _hand_over(session: WriteSession, kind: str, leaver_id: UUID, heir_id: UUID) -> int:
     table, owner, _ = _OWNED[kind]
-    handed = update(table).where(owner == leaver_id).values({owner.key: heir_id})
+    changed = {owner.key: heir_id, "row_version": table.row_version + 1}
+    if hasattr(table, "updated_at"):
+        changed["updated_at"] = clock.now()
+    handed = update(table).where(owner == leaver_id).values(changed)
     return (await session.execute(named(f"users.hand_over_{kind}", handed))).rowcount
 
 
