@@ -192,8 +192,7 @@ _MADE: Mapping[str, tuple[tuple[str, ...], Callable[..., Any]]] = {
 }
 
 
-_ONE = named(
-    "prompts.one",
+_one = (
     select(
         m.Prompt.id,
         m.Prompt.name,
@@ -215,7 +214,35 @@ _ONE = named(
     .join(_Head, (_Head.prompt_id == m.Prompt.id) & (_Head.kind == "branch") & (_Head.name == "main"))
     .join(_HeadVersion, _HeadVersion.id == _Head.version_id)
     .outerjoin(m.PromptScore, m.PromptScore.prompt_id == m.Prompt.id)
-    .where(m.Prompt.id == bindparam("prompt_id"), m.Prompt.workspace_id == bindparam("workspace_id")),
+    .where(m.Prompt.id == bindparam("prompt_id"), m.Prompt.workspace_id == bindparam("workspace_id"))
+)
+_ONE = named("prompts.one", _one, bounded=True)
+_Author, _Mover, _Pointer = aliased(m.User), aliased(m.User), aliased(m.PromptHead)
+_movers = (
+    select(func.aggregate_strings(_Pointer.kind + "/" + _Pointer.name + "=" + _Mover.name, "\n"))
+    .join(_Mover, _Mover.id == _Pointer.updated_by)
+    .where(_Pointer.prompt_id == m.Prompt.id)
+    .correlate(m.Prompt)
+    .scalar_subquery()
+)
+_latest_score = (
+    select(m.Evaluation.score)
+    .where(
+        m.Evaluation.prompt_id == m.Prompt.id,
+        m.Evaluation.version_id == _HeadVersion.id,
+        m.Evaluation.deleted_at.is_(None),
+    )
+    .order_by(m.Evaluation.created_at.desc(), m.Evaluation.id.desc())
+    .limit(1)
+    .correlate(m.Prompt, _HeadVersion)
+    .scalar_subquery()
+)
+_BESIDE = ("author", "movers", "latest_score")
+_ONE_WITH_BESIDE = named(
+    "prompts.one_with_beside",
+    _one.join(_Author, _Author.id == _HeadVersion.author_id).add_columns(
+        _Author.name.label("author"), _movers.label("movers"), _latest_score.label("latest_score")
+    ),
     bounded=True,
 )
 _EXISTS = named(
@@ -233,6 +260,17 @@ async def one(session: ReadSession, workspace_id: UUID, prompt_id: UUID) -> dict
     if row is None:
         raise _missing(prompt_id)
     return {**row._mapping, "tags": json.loads(row.tags)}
+
+
+async def one_with_beside(session: ReadSession, workspace_id: UUID, prompt_id: UUID) -> tuple[dict[str, Any], str]:
+    """The same, and a text that changes with what is shown of it and changes without it: names of people, scores."""
+    row = await session.first(_ONE_WITH_BESIDE, {"prompt_id": prompt_id, "workspace_id": workspace_id})
+    if row is None:
+        raise _missing(prompt_id)
+    shown = {**row._mapping, "tags": json.loads(row.tags)}
+    author, movers, latest_score = (shown.pop(name) for name in _BESIDE)
+    names = [shown["owner"], author, *sorted((movers or "").split("\n"))]  # an aggregate has no order
+    return shown, json.dumps([names, shown["evaluations"], shown["average_score"], latest_score])
 
 
 async def must_exist(session: ReadSession, workspace_id: UUID, prompt_id: UUID) -> None:

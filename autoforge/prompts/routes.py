@@ -20,7 +20,7 @@ from autoforge.prompts.content import parse_content
 from autoforge.prompts.names import Reference, parse_reference
 from autoforge.prompts.queries import Listing
 from autoforge.prompts.schemas import CreatedOut, PromptEdit, PromptIn, PromptOut, PromptPage, Served
-from autoforge.web.conditional import Expected, etag, not_modified
+from autoforge.web.conditional import Expected, content_tag, etag, not_modified
 from autoforge.web.deps import App, Db
 from autoforge.web.fields import chosen
 from autoforge.web.paging import Paged, remembered_listing
@@ -84,8 +84,8 @@ async def create_prompt(body: PromptIn, actor: Who, once: Once) -> Response:
 async def serve(reference: str, request: Request, services: App, actor: Who) -> Response:
     """`NAME`, `NAME@label`, `NAME@branch` or `NAME@3`: the content to send to a model.
 
-    Answered from memory when nothing has changed. The ETag is the version with its content's hash: a label that moves
-    changes it.
+    Answered from memory when nothing has changed. The ETag is a hash of the answer: a label that moves changes it, and
+    so does whatever else is told with the content.
     """
     wanted = parse_reference(reference)
     key = serving.key_of(actor.workspace_id, wanted)
@@ -106,17 +106,16 @@ async def _served(session: ReadSession, workspace_id: UUID, wanted: Reference) -
     row = await version_queries.referenced(session, workspace_id, wanted.name, wanted.head or "main", wanted.number)
     if row is None:
         return None
-    tag = etag(row["version_id"].hex, row["content_hash"].rpartition(":")[2][:16])
-    return tag, bytes(json_response({**row, "content": raw_json(row["content"])}).body)
+    body = bytes(json_response({**row, "content": raw_json(row["content"])}).body)
+    return content_tag(body), body
 
 
 @router.get("/{prompt_id}", response_model=PromptOut, summary="Read a prompt", openapi_extra=budget(3))
 async def read_prompt(prompt_id: UUID, request: Request, database: Db, actor: Who) -> Response:
     """The prompt with its branches and labels, and the version at the head of `main`."""
     async with database.read() as session:
-        prompt = await queries.one(session, actor.workspace_id, prompt_id)
-        # Evaluations change what is shown without changing the prompt.
-        tag = etag(prompt["row_version"], prompt["evaluations"], prompt["average_score"])
+        prompt, beside = await queries.one_with_beside(session, actor.workspace_id, prompt_id)
+        tag = etag(prompt["row_version"], content_tag(beside.encode())[1:-1])
         if (answer := not_modified(request, tag)) is not None:
             return answer
         heads = await version_queries.heads(session, prompt_id)

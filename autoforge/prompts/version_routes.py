@@ -34,7 +34,7 @@ from autoforge.prompts.schemas import (
     VersionOut,
     VersionPage,
 )
-from autoforge.web.conditional import etag, not_modified
+from autoforge.web.conditional import content_tag, not_modified
 from autoforge.web.deps import Db
 from autoforge.web.paging import listing
 from autoforge.web.problems import PROBLEMS, problem
@@ -83,7 +83,8 @@ async def read_version(prompt_id: UUID, number: Number, request: Request, databa
         if version is None:
             await queries.must_exist(session, actor.workspace_id, prompt_id)
             raise NotFound(f"This prompt has no version {number}.")
-    tag = etag(version["content_hash"].rpartition(":")[2][:16], version["latest_score"])
+    # All else of a version stays as it was written.
+    tag = content_tag(f"{version['content_hash']}\n{version['latest_score']}\n{version['author']}".encode())
     body = {**version, "content": raw_json(version["content"])}
     return not_modified(request, tag) or json_response(body, headers={"ETag": tag})
 
