@@ -323,9 +323,7 @@ async def _referenced(opened: Opened, reference: str) -> dict[str, Any]:
 
     wanted = parse_reference(reference)
     async with opened.database.read() as session:
-        found = await version_queries.referenced(
-            session, opened.owner.workspace_id, wanted.name, wanted.head or "main", wanted.number
-        )
+        found = await version_queries.referenced(session, opened.owner.workspace_id, wanted)
     if found is None:
         raise NotFound(f"There is no prompt {reference!r}.")
     return found

@@ -22,10 +22,10 @@ from autoforge.db import models as m
 from autoforge.db.ids import new_id
 from autoforge.errors import BadInput, Conflict, NotFound, Stale
 from autoforge.prompts.content import PromptContent, canonical_json, content_hash, searchable_text
-from autoforge.prompts.names import folder_of, parse_head_name, parse_name
+from autoforge.prompts.names import MAIN as MAIN
+from autoforge.prompts.names import folder_of, parse_label, parse_name
 
 STATUSES = ("draft", "active", "archived")
-MAIN = "main"
 _FEW_TOKENS = 2_000
 """A text of so many words is put into the search index on the event loop, in well under a millisecond."""
 _EDITABLE = ("name", "title", "description", "status", "tags")
@@ -104,7 +104,7 @@ async def create(session: WriteSession, actor: Actor, draft: Draft) -> Created:
     except IntegrityError as error:
         raise name_taken(draft.name) from error
     await session.execute(ADD_VERSION, version_row(actor, draft, made))
-    heads = [("branch", MAIN), *(("label", parse_head_name(label)) for label in dict.fromkeys(draft.labels))]
+    heads = [("branch", MAIN), *(("label", label) for label in _labels(draft))]
     await session.execute(ADD_HEAD, [head_row(actor, made, *head) for head in heads])
     await session.execute(ADD_MOVE, [move_row(actor, made, *head) for head in heads])
     texts = (draft.name, draft.title, draft.description, searchable_text(draft.content))
@@ -113,6 +113,10 @@ async def create(session: WriteSession, actor: Actor, draft: Draft) -> Created:
     if not draft.is_sample:
         audit.record(session, actor, "prompt_created", "prompt", made.prompt_id, {"name": draft.name})
     return made
+
+
+def _labels(draft: Draft) -> list[str]:
+    return [parse_label(label, at=f"/labels/{place}") for place, label in enumerate(dict.fromkeys(draft.labels))]
 
 
 def prompt_row(actor: Actor, draft: Draft, prompt_id: UUID) -> dict[str, Any]:

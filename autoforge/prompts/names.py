@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from autoforge.errors import BadInput
 
+MAIN = "main"
+"""The branch that every prompt has, and that a reference means which names no other."""
 MAX_NAME = 200
 MAX_HEAD = 100
 _HEAD = re.compile(r"[\w][\w.+-]*")
@@ -61,6 +63,16 @@ def parse_head_name(text: str, *, at: str = "/label") -> str:
     if not _HEAD.fullmatch(text):
         raise BadInput.at(at, f"A label or branch is made of letters, digits and . _ + -, not {text!r}.")
     return text
+
+
+def parse_label(text: str, *, at: str = "/label") -> str:
+    """The name of a label, if it is one. Raises BadInput.
+
+    A reference without a label means the branch ``main``; a label of that name would be taken for it.
+    """
+    if text == MAIN:
+        raise BadInput.at(at, f"{MAIN!r} is the branch that every prompt has; give the label another name.")
+    return parse_head_name(text, at=at)
 
 
 def slug_of(text: str, *, fallback: str = "prompt") -> str:

@@ -84,6 +84,8 @@ async def create_prompt(body: PromptIn, actor: Who, once: Once) -> Response:
 async def serve(reference: str, request: Request, services: App, actor: Who) -> Response:
     """`NAME`, `NAME@label`, `NAME@branch` or `NAME@3`: the content to send to a model.
 
+    `NAME` alone is its branch `main`. A label wins over a branch of the same name; no label is called `main`.
+
     Answered from memory when nothing has changed. The ETag is a hash of the answer: a label that moves changes it, and
     so does whatever else is told with the content.
     """
@@ -103,7 +105,7 @@ async def serve(reference: str, request: Request, services: App, actor: Who) -> 
 
 
 async def _served(session: ReadSession, workspace_id: UUID, wanted: Reference) -> tuple[str, bytes] | None:
-    row = await version_queries.referenced(session, workspace_id, wanted.name, wanted.head or "main", wanted.number)
+    row = await version_queries.referenced(session, workspace_id, wanted)
     if row is None:
         return None
     body = bytes(json_response({**row, "content": raw_json(row["content"])}).body)

@@ -24,7 +24,7 @@ from autoforge.prompts.commands import MAIN, Created
 from autoforge.prompts.content import PromptContent, canonical_json, content_hash
 from autoforge.prompts.merge import Conflict as MergeConflict
 from autoforge.prompts.merge import lowest_common_ancestors, merge
-from autoforge.prompts.names import parse_head_name
+from autoforge.prompts.names import parse_head_name, parse_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ async def move_head(
 
     ``expected`` is the number that it must point at now, 0 for "it must not exist yet"; Conflict otherwise.
     """
-    name = parse_head_name(name)
+    name = parse_label(name) if kind == "label" else parse_head_name(name)
     await commands.owned(session, actor, prompt_id)
     target = await version_id(session, prompt_id, number)
     head = await _head(session, prompt_id, kind, name)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import aliased
 
 from autoforge.db import ReadSession, named
 from autoforge.db import models as m
+from autoforge.prompts.names import MAIN, Reference
 
 _Parent = aliased(m.PromptVersion)
 _COLUMNS = (
@@ -144,10 +145,15 @@ _REFERENCED = (
     )
 )
 _BY_NUMBER = named("versions.by_number", _REFERENCED.where(m.PromptVersion.number == bindparam("number")), bounded=True)
+_at_head = _REFERENCED.join(m.PromptHead, m.PromptHead.version_id == m.PromptVersion.id).where(
+    m.PromptHead.prompt_id == m.Prompt.id
+)
+_BY_MAIN = named(
+    "versions.by_main", _at_head.where(m.PromptHead.kind == "branch", m.PromptHead.name == MAIN), bounded=True
+)
 _BY_HEAD = named(
     "versions.by_head",
-    _REFERENCED.join(m.PromptHead, m.PromptHead.version_id == m.PromptVersion.id)
-    .where(m.PromptHead.prompt_id == m.Prompt.id, m.PromptHead.name == bindparam("head"))
+    _at_head.where(m.PromptHead.name == bindparam("head"))
     .where(or_(m.PromptHead.kind == "label", m.PromptHead.kind == "branch"))
     .order_by(m.PromptHead.kind.desc())  # a label wins over a branch of the same name
     .limit(1),
@@ -162,7 +168,7 @@ _BEGINNINGS = named(
     .where(
         m.PromptHead.prompt_id.in_(bindparam("ids", expanding=True)),
         m.PromptHead.kind == "branch",
-        m.PromptHead.name == "main",
+        m.PromptHead.name == MAIN,
     ),
     bounded=True,
 )
@@ -213,15 +219,15 @@ async def moves(session: ReadSession, prompt_id: UUID, limit: int = 50) -> list[
     return [dict(row._mapping) for row in await session.all(_MOVES, {"prompt_id": prompt_id, "limit": limit})]
 
 
-async def referenced(
-    session: ReadSession, workspace_id: UUID, name: str, head: str = "main", number: int | None = None
-) -> dict[str, Any] | None:
-    """The version that ``name@number`` or ``name@head`` means, with its prompt; one statement."""
-    place = {"workspace_id": workspace_id, "name": name}
-    if number is not None:
-        row = await session.first(_BY_NUMBER, {**place, "number": number})
+async def referenced(session: ReadSession, workspace_id: UUID, wanted: Reference) -> dict[str, Any] | None:
+    """The version that the reference means, with its prompt; one statement. Without a head it is that of ``main``."""
+    place = {"workspace_id": workspace_id, "name": wanted.name}
+    if wanted.number is not None:
+        row = await session.first(_BY_NUMBER, {**place, "number": wanted.number})
+    elif wanted.head in (None, MAIN):  # the branch, even where a label of that name was made when one could
+        row = await session.first(_BY_MAIN, place)
     else:
-        row = await session.first(_BY_HEAD, {**place, "head": head})
+        row = await session.first(_BY_HEAD, {**place, "head": wanted.head})
     return None if row is None else dict(row._mapping)
 
 

@@ -36,6 +36,12 @@ class TestOwnFiles:
         (record,) = good(text.replace("old", "new"), "x.csv")
         assert plain_text(record.current.content) == "new"
 
+    def test_a_label_named_main_is_refused(self) -> None:
+        record = PromptRecord("a", (VersionRecord(1, from_text("x")),), branches={"main": 1}, labels={"main": 1})
+        (fault,) = read(written([record], "jsonl"), "x.jsonl")
+        assert isinstance(fault, RowError)
+        assert "'main' is the branch that every prompt has" in str(fault)
+
     def test_faults_of_a_row_have_their_line(self) -> None:
         head = "name,version,prompt,content,status\r\n"
         rows = ['a,1,"two\nlines",{},', "b@c,1,x,{},", "c,x,x,{},", "d,1,x,{,", "e,1", 'f,1,"hi",{},live', "g,1,fine,,"]

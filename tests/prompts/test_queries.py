@@ -23,6 +23,7 @@ from autoforge.prompts.content import canonical_json, from_text
 from autoforge.prompts.exporting import export_records
 from autoforge.prompts.formats.records import PromptRecord, VersionRecord
 from autoforge.prompts.importing import import_all
+from autoforge.prompts.names import Reference
 from autoforge.prompts.queries import Listing
 from autoforge.prompts.template_commands import TemplateDraft
 from tests import make
@@ -294,8 +295,10 @@ READS: Sequence[tuple[str, Callable[[ReadSession, Actor, UUID], Any]]] = (
     ("two versions", lambda s, _, prompt: version_queries.several(s, prompt, (1, 2))),
     ("heads", lambda s, _, prompt: version_queries.heads(s, prompt)),
     ("moves", lambda s, _, prompt: version_queries.moves(s, prompt)),
-    ("by label", lambda s, a, _: version_queries.referenced(s, a.workspace_id, "a/00001", "live")),
-    ("by number", lambda s, a, _: version_queries.referenced(s, a.workspace_id, "a/00001", number=1)),
+    ("by label", lambda s, a, _: version_queries.referenced(s, a.workspace_id, Reference("a/00001", head="live"))),
+    ("by main", lambda s, a, _: version_queries.referenced(s, a.workspace_id, Reference("a/00001"))),
+    ("beside one", lambda s, a, prompt: queries.one_with_beside(s, a.workspace_id, prompt)),
+    ("by number", lambda s, a, _: version_queries.referenced(s, a.workspace_id, Reference("a/00001", 1))),
     ("templates", lambda s, a, _: template_queries.page(s, a.workspace_id, "-created_at", None, 50, None)),
     ("most used", lambda s, a, _: template_queries.page(s, a.workspace_id, "-usage_count", None, 50, None)),
 )

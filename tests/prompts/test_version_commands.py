@@ -16,6 +16,7 @@ from autoforge.errors import BadInput, Conflict, NotFound
 from autoforge.prompts import commands, version_commands, version_queries
 from autoforge.prompts.commands import Draft
 from autoforge.prompts.content import PromptContent, from_text
+from autoforge.prompts.names import Reference
 from autoforge.prompts.version_commands import Merged, Saved
 from tests.prompts.test_commands import found, row_of
 
@@ -262,12 +263,13 @@ async def test_references(database: Database, owner: Actor, stranger: Actor) -> 
 
     async def number(name: str = "a/b", actor: Actor = owner, **more: Any) -> int | None:
         async with database.read() as session:
-            row = await version_queries.referenced(session, actor.workspace_id, name, **more)
+            row = await version_queries.referenced(session, actor.workspace_id, Reference(name, **more))
         return None if row is None else row["number"]
 
     assert await number() == 2
     assert await number(head="live") == 1
     assert await number(head="idea") == 1
+    assert await number(head="main") == 2
     assert await number(number=1) == 1
     assert await number(number=9) is None
     assert await number(head="other") is None
@@ -276,3 +278,26 @@ async def test_references(database: Database, owner: Actor, stranger: Actor) -> 
     async with database.write() as session:
         await commands.delete(session, owner, prompt_id)
     assert await number() is None
+
+
+async def test_no_label_takes_the_place_of_main(database: Database, owner: Actor) -> None:
+    prompt_id = await create(database, owner, "one", "a/b")
+    with pytest.raises(BadInput, match="every prompt has") as refused:
+        await point(database, owner, prompt_id, "label", "main", 1)
+    assert [one.pointer for one in refused.value.errors] == ["/label"]
+    async with database.write() as session:
+        with pytest.raises(BadInput) as refused:
+            await commands.create(session, owner, Draft("c", from_text("x"), labels=["live", "main"]))
+    assert [one.pointer for one in refused.value.errors] == ["/labels/1"]
+    await save(database, owner, prompt_id, "two")
+    async with database.write() as session:  # as somebody may have made one before it was refused
+        version_id = await version_commands.version_id(session, prompt_id, 1)
+        row = commands.head_row(owner, commands.Created(prompt_id, version_id), "label", "main")
+        await session.execute(commands.ADD_HEAD, row)
+    for wanted in (Reference("a/b"), Reference("a/b", head="main")):
+        async with database.read() as session:
+            found = await version_queries.referenced(session, owner.workspace_id, wanted)
+        assert found is not None
+        assert found["number"] == 2
+    async with database.write() as session:
+        await version_commands.remove_head(session, owner, prompt_id, "label", "main")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from autoforge.errors import BadInput, FieldError
 from autoforge.prompts.checking import Checker
 from autoforge.prompts.content import PromptContent, parse_content, title_of, to_data
-from autoforge.prompts.names import parse_head_name, parse_name
+from autoforge.prompts.names import parse_head_name, parse_label, parse_name
 from autoforge.web.text import MAX_LINE, MAX_PROSE
 
 STATUSES = ("draft", "active", "archived")
@@ -132,8 +132,8 @@ def parse_record(data: Any) -> PromptRecord:
         description=check.text(data.get("description"), "/description", default="", most=MAX_DESCRIPTION),
         tags=_tags(check, data.get("tags")),
         status=parse_status(check, data.get("status")),
-        branches=_heads(check, data.get("branches"), "/branches"),
-        labels=_heads(check, data.get("labels"), "/labels"),
+        branches=_heads(check, data.get("branches"), "/branches", parse_head_name),
+        labels=_heads(check, data.get("labels"), "/labels", parse_label),
         versions=tuple(sorted(versions, key=lambda version: version.number)),
     )
     _check_numbers(check, record)
@@ -193,14 +193,14 @@ def _number(check: Checker, data: Any, at: str, highest: int) -> int:
     return 1
 
 
-def _heads(check: Checker, data: Any, at: str) -> dict[str, int]:
+def _heads(check: Checker, data: Any, at: str, parse: Callable[..., str]) -> dict[str, int]:
     heads: dict[str, int] = {}
     if isinstance(data, dict) and len(data) > MAX_HEADS:
         check.fault(at, f"There are {len(data):,} of these; {MAX_HEADS:,} is the most.")
         return heads
     for name, number in check.json_object({} if data is None else data, at).items():
         try:
-            parse_head_name(name, at=f"{at}/{name}")
+            parse(name, at=f"{at}/{name}")
         except BadInput as error:
             check.faults.extend(error.errors)
         heads[name] = _number(check, number, f"{at}/{name}", MAX_GAPS + MAX_VERSIONS)
