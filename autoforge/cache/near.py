@@ -40,7 +40,8 @@ class Near:
 
     def __init__(self, entries: int, size: int) -> None:
         self.entries: dict[str, Entry] = {}
-        self._most_entries, self._most_bytes = entries, size
+        self.most_bytes = size
+        self._most_entries = entries
         self.bytes = 0
         self.evicted = 0
         """How many values had to make room so far."""
@@ -52,7 +53,7 @@ class Near:
         self.drop(key)
         self.entries[key] = entry
         self.bytes += entry.weight
-        while len(self.entries) > self._most_entries or self.bytes > self._most_bytes:
+        while len(self.entries) > self._most_entries or self.bytes > self.most_bytes:
             self.drop(next(iter(self.entries)))
             self.evicted += 1
 

@@ -44,9 +44,9 @@ PREFIX = "/api/v1/prompts/served/"
 ROUTE = PREFIX + "{reference}"
 PERMISSION = "prompts:read"
 MOST_READY = 8_192
-"""Addresses whose answers are kept ready; their bodies are the cache's own."""
-MOST_ENCODED = 8 * 1024 * 1024
-"""Bytes of compressed bodies that are kept ready."""
+"""Addresses whose answers are kept ready, and callers that are known."""
+_OVERHEAD = 3_000
+"""About what an address takes besides: its path, its key and the headers of its answers."""
 
 _LONGEST = 1_000
 _UNUSUAL = frozenset(
@@ -79,13 +79,17 @@ class _Caller:
 class _Ready:
     """An address of one workspace: where its prompt is in the cache, and what follows from the value there.
 
-    ``forms`` are body and headers by encoding, ``unchanged`` those of a 304; they are for ``value`` alone.
+    ``forms`` are body and headers by encoding, ``unchanged`` those of a 304; they are for ``value`` alone. ``weight``
+    is about how many bytes all of it takes. It stands on ``shelf`` under ``path``.
     """
 
+    shelf: dict[bytes, _Ready]
+    path: bytes
     key: str
-    value: tuple[str, bytes] | None = None
+    value: tuple[str, bytes]
     forms: dict[str | None, tuple[bytes, Headers]] = field(default_factory=dict)
     unchanged: Headers | None = None
+    weight: int = 0
 
 
 Form = tuple[int, bytes, Headers]
@@ -109,15 +113,22 @@ class Serving:
         self._gate: Gate | None = None
         self._callers: dict[bytes, _Caller] = {}
         self._shelves: dict[UUID, dict[bytes, _Ready]] = {}
-        self._count = self._encoded = 0
+        self._kept: dict[_Ready, None] = {}  # the one that was made longest ago first
+        self.bytes = 0
+        """About how many are kept: bodies (of which the cache may have let go), compressed ones, and headers."""
+        self._most_bytes = 0
         self.answered = 0
 
     def open(self, cache: Cache, gate: Gate) -> None:
         self._cache, self._gate = cache, gate
+        self._most_bytes = cache.near.most_bytes  # whatever is in memory there finds room here
 
     def close(self) -> None:
         self._cache = self._gate = None
-        self._forget()
+        self._shelves.clear()
+        self._callers.clear()
+        self._kept.clear()
+        self.bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
@@ -195,43 +206,42 @@ class Serving:
 
     def _ready(self, cache: Cache, caller: _Caller, raw_path: bytes) -> _Ready | None:
         """The address with the present value of its prompt, when that is in memory."""
-        ready = caller.shelf.get(raw_path) or self._placed(caller, raw_path)
-        if ready is None:
+        ready = caller.shelf.get(raw_path)
+        key = _key(caller.actor.workspace_id, raw_path) if ready is None else ready.key
+        if key is None:
             return None
-        value = cache.hit(ready.key, Kind.PROMPT)
+        value = cache.hit(key, Kind.PROMPT)
+        if ready is not None:
+            if value is ready.value:
+                return ready
+            self._drop(ready)
         if value is ABSENT or value is None:  # not in memory, or known not to exist
             return None
-        if value is not ready.value:
-            self._prepare(ready, value)
-        return ready
+        return self._prepared(_Ready(caller.shelf, raw_path, key, value))
 
-    def _placed(self, caller: _Caller, raw_path: bytes) -> _Ready | None:
-        """A place for an address that is new here; None for one that the route must explain or decode."""
-        if b"%" in raw_path or not raw_path.isascii() or len(raw_path) > _LONGEST:
-            return None
-        path = raw_path.decode()
-        try:
-            wanted = parse_reference(path.removeprefix(PREFIX))
-        except BadInput:
-            return None
-        if self._count >= MOST_READY:
-            self._forget()
-        self._count += 1
-        ready = _Ready(key_of(caller.actor.workspace_id, wanted))
-        caller.shelf[raw_path] = ready
-        return ready
-
-    def _prepare(self, ready: _Ready, value: tuple[str, bytes]) -> None:
-        tag, body = value
+    def _prepared(self, ready: _Ready) -> _Ready:
+        """Keeps what follows from the value, in place of what was made ready longest ago where there is no room."""
+        tag, body = ready.value
         response = response_of(tag, body).raw_headers
-        ready.value = value
-        ready.forms = {None: (body, with_common_headers(response, dict(response), 200))}
-        ready.unchanged = None
+        ready.forms[None] = body, with_common_headers(response, dict(response), 200)
+        ready.shelf[ready.path] = ready
+        self._kept[ready] = None
+        if len(self._kept) > MOST_READY:
+            self._drop(next(iter(self._kept)))
+        self._grow(ready, _OVERHEAD + 2 * len(ready.path) + len(body))
+        return ready
 
-    def _forget(self) -> None:
-        self._shelves.clear()
-        self._callers.clear()  # who comes again finds a new shelf
-        self._count = self._encoded = 0
+    def _grow(self, ready: _Ready, size: int) -> None:
+        if ready not in self._kept:  # larger than all the room: answered, and not kept
+            return
+        ready.weight += size
+        self.bytes += size
+        while self.bytes > self._most_bytes:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, ready: _Ready) -> None:
+        del ready.shelf[ready.path], self._kept[ready]
+        self.bytes -= ready.weight
 
     # --- forms of the same answer -------------------------------------------------------------------------------------
 
@@ -249,7 +259,6 @@ class Serving:
         return None if form is None else (200, *form)
 
     def _is_seen(self, ready: _Ready, seen: bytes, encoding: str | None) -> bool:
-        assert ready.value is not None
         plain = seen if encoding is None or b"-" not in seen else compression.plain_tags(seen, encoding)
         return conditional.names(plain.decode("latin-1"), ready.value[0])
 
@@ -262,13 +271,10 @@ class Serving:
             ready.forms[encoding] = ready.forms[None]
             return ready.forms[None]
         body = compression.compressor(encoding).piece(plain, True)
-        if self._encoded > MOST_ENCODED:
-            self._forget()
-        self._encoded += len(body)
-        assert ready.value is not None
         raw = encoded_headers(response_of(*ready.value).raw_headers, encoding, len(body))
-        ready.forms[encoding] = body, with_common_headers(raw, dict(raw), 200)
-        return ready.forms[encoding]
+        form = ready.forms[encoding] = body, with_common_headers(raw, dict(raw), 200)
+        self._grow(ready, len(body))
+        return form
 
     def _log(self, scope: Scope, status: int, spent: float, request_id: str) -> None:
         if self._proxies:
@@ -286,9 +292,18 @@ class Serving:
         )
 
 
+def _key(workspace_id: UUID, raw_path: bytes) -> str | None:
+    """Where the cache keeps what is at an address; None for one that the route must explain or decode."""
+    if b"%" in raw_path or not raw_path.isascii() or len(raw_path) > _LONGEST:
+        return None
+    try:
+        return key_of(workspace_id, parse_reference(raw_path.decode().removeprefix(PREFIX)))
+    except BadInput:
+        return None
+
+
 def _unchanged(ready: _Ready) -> Headers:
     """The headers of a 304, made when somebody asks for one: most addresses never do."""
-    assert ready.value is not None
     headers = conditional.unchanged(ready.value[0]).raw_headers
     ready.unchanged = with_common_headers(headers, dict(headers), 304)
     return ready.unchanged

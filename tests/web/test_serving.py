@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import AsyncIterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from autoforge.access.limits import Budgets
 from autoforge.app import Product
 from autoforge.prompts.serving import PREFIX
+from autoforge.settings import CacheSettings
 from autoforge.telemetry import logs
 from autoforge.telemetry.lines import LINES
 from tests.web.site import HOST, Site, key, opened
@@ -166,6 +169,39 @@ async def test_no_change_is_overlooked(fresh_site: Site) -> None:
     await site.client.delete(f"/api/v1/prompts/{prompt}")
     assert await served() == 404
     assert await served(await key(site.app, site.owner, "jobs:admin")) == 403
+
+
+async def test_what_is_kept_ready_is_bounded_by_the_size_of_the_cache(tmp_path: Path) -> None:
+    chosen = site_settings(tmp_path / "data", samples=False, cache=CacheSettings(size_mb=1))
+    async with opened(chosen) as site:
+        serving = site.app.serving
+        texts = {f"p{n}": f"{n} {random.Random(n).randbytes(40_000).hex()}" for n in range(40)}
+        for name, text in texts.items():
+            body = {"name": name, "content": text}
+            assert (await site.client.post("/api/v1/prompts", json=body)).status_code == 201
+        for name in [*texts, *texts]:
+            for encoding in ("identity", "gzip", "zstd", "zstd"):
+                answer = await site.client.get(PREFIX + name, headers={"Accept-Encoding": encoding})
+                assert answer.json()["content"]["messages"][0]["content"] == texts[name]
+                held = {id(body): len(body) for one in serving._kept for body, _ in one.forms.values()}
+                assert sum(held.values()) <= serving.bytes <= 1024 * 1024
+        assert serving.bytes == sum(one.weight for one in serving._kept)
+        assert sum(len(shelf) for shelf in serving._shelves.values()) == len(serving._kept) < len(texts)
+        assert serving.answered > len(texts)
+
+
+async def test_what_alone_is_larger_than_the_room_is_answered_and_not_kept(site: Site) -> None:
+    cache, gate = site.app.state.services.cache, site.app.state.gate
+    for most in (10, 10_000):
+        site.app.serving.close()
+        site.app.serving.open(cache, gate)
+        site.app.serving._most_bytes = most
+        for encoding in ("identity", "gzip", "zstd"):
+            for _ in range(2):
+                answer = await site.client.get(PREFIX + "long", headers={"Accept-Encoding": encoding})
+                assert answer.json()["name"] == "long"
+                assert site.app.serving.bytes <= most
+    site.app.serving.open(cache, gate)
 
 
 async def test_the_limit_holds(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
