@@ -209,6 +209,11 @@ async def owned(session: WriteSession, actor: Actor, prompt_id: UUID, *, deleted
     return row
 
 
+async def lock_if_unchanged(session: WriteSession, actor: Actor, prompt_id: UUID, expected: int | None) -> None:
+    """Locks the prompt until the end of the transaction; Stale when its row version is another than expected."""
+    Stale.check(expected, (await owned(session, actor, prompt_id)).row_version)
+
+
 async def edit(
     session: WriteSession, actor: Actor, prompt_id: UUID, changes: Mapping[str, Any], *, expected: int | None = None
 ) -> None:

@@ -17,9 +17,8 @@ from autoforge.access import Actor
 from autoforge.access.deps import Who
 from autoforge.db import Database, WriteSession
 from autoforge.errors import AutoforgeError, BadInput, Conflict, NotFound, Stale
-from autoforge.prompts import queries, version_commands, version_queries, views
+from autoforge.prompts import commands, page_forms, queries, version_commands, version_queries, views
 from autoforge.prompts.commands import MAIN
-from autoforge.prompts.pages import unchanged
 from autoforge.web.deps import Db
 from autoforge.web.forms import PageId, Posted, errors_by_field, whole
 from autoforge.web.html import page, seen
@@ -84,28 +83,27 @@ async def _moved(
     name = fields.get(name_field, "").strip()
     try:
         async with database.write() as session:
-            await unchanged(session, actor, prompt_id, fields)
-            before = await version_commands.head_number(session, prompt_id, kind, name)
-            number = await _move(session, actor, prompt_id, kind, name, fields)
+            await commands.lock_if_unchanged(session, actor, prompt_id, page_forms.row_seen(fields))
+            before, number = await _move(session, actor, prompt_id, kind, name, fields)
     except _EXPECTED as error:
         await _must_exist(database, actor, prompt_id)
         return await _history(request, database, actor, prompt_id, typed=fields, errors=_errors(error, kind))
     address = Links(actor.workspace_slug).prompt(prompt_id, "versions")
-    return seen(address, _told(kind, name, before, number), **_undo(actor, prompt_id, kind, name, before))
+    return seen(address, _told(kind, name, before, number), **_undo(actor, prompt_id, kind, name, before, number))
 
 
 async def _move(
     session: WriteSession, actor: Actor, prompt_id: UUID, kind: str, name: str, fields: Mapping[str, str]
-) -> int:
-    """Where the head points then; 0 when it was taken away."""
+) -> tuple[int, int]:
+    """Where the head pointed before and where it points now; 0 when it is not there."""
+    expected = whole(fields, "expected") if "expected" in fields else None
     if fields.get("action") == "remove":
-        await version_commands.remove_head(session, actor, prompt_id, kind, name)
-        return 0
+        return await version_commands.remove_head(session, actor, prompt_id, kind, name, expected=expected), 0
     number = whole(fields, _FIELDS[kind][1])
-    # A branch is started here, never moved: moving one is saving to it, merging into it or rolling it back.
-    expected = 0 if kind == "branch" else None
-    await version_commands.move_head(session, actor, prompt_id, kind, name, number, expected=expected)
-    return number
+    if kind == "branch":  # is started here, never moved: that is saving to it, merging into it or rolling it back
+        expected = 0
+    before = await version_commands.move_head(session, actor, prompt_id, kind, name, number, expected=expected)
+    return before, number
 
 
 async def _must_exist(database: Database, actor: Actor, prompt_id: UUID) -> None:
@@ -131,13 +129,16 @@ def _told(kind: str, name: str, before: int, number: int) -> str:
     return f"{name} points at v{number} now{f', no longer at v{before}' if before not in (0, number) else ''}."
 
 
-def _undo(actor: Actor, prompt_id: UUID, kind: str, name: str, before: int) -> dict[str, Any]:
-    """How a move is taken back: the form with the version from before, or with removing it if there was none."""
+def _undo(actor: Actor, prompt_id: UUID, kind: str, name: str, before: int, number: int) -> dict[str, Any]:
+    """How a move is taken back: the form with the version from before, or with removing it if there was none.
+
+    It says where the head is now: what somebody else does to it meanwhile is not undone with it.
+    """
     name_field, number_field = _FIELDS[kind]
     back: dict[str, Any] = {number_field: before} if before else {"action": "remove"}
     links = Links(actor.workspace_slug)
     target = links.prompt(prompt_id, "labels" if kind == "label" else "branches")
-    return {"undo": target, "undo_fields": {name_field: name, **back}}
+    return {"undo": target, "undo_fields": {name_field: name, "expected": number, **back}}
 
 
 @router.post("/rollback")
@@ -145,18 +146,19 @@ async def roll_back(prompt_id: PageId, database: Db, actor: Who, fields: Posted)
     """Moves the head of a branch to an earlier version. No version is made, and none is lost."""
     links, branch = Links(actor.workspace_slug), fields.get("branch", MAIN)
     number = whole(fields, "number")
+    expected = whole(fields, "expected") if "expected" in fields else None
     try:
         async with database.write() as session:
-            await unchanged(session, actor, prompt_id, fields)
-            before = await version_commands.head_number(session, prompt_id, "branch", branch)
-            if not before:
-                raise BadInput.at("/branch", f"This prompt has no branch {branch[:50]!r}.")
-            await version_commands.move_head(session, actor, prompt_id, "branch", branch, number)
+            await commands.lock_if_unchanged(session, actor, prompt_id, page_forms.row_seen(fields))
+            before = await version_commands.move_head(
+                session, actor, prompt_id, "branch", branch, number, expected=expected, make=False
+            )
     except (BadInput, Conflict, Stale) as error:
         return seen(links.version(prompt_id, number), error.detail, "failed")
     text = f"{branch} is at v{number} again." if before != number else f"{branch} was at v{number} already."
     back = links.prompt(prompt_id, "rollback") if before != number else ""
-    return seen(links.prompt(prompt_id), text, undo=back, undo_fields={"number": before, "branch": branch})
+    undo_fields = {"number": before, "branch": branch, "expected": number}
+    return seen(links.prompt(prompt_id), text, undo=back, undo_fields=undo_fields)
 
 
 @router.get("/labels", openapi_extra=budget(0))

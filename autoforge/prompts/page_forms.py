@@ -17,7 +17,7 @@ from autoforge.llm.rendering import escaped
 from autoforge.prompts.content import PromptContent, check_templates, needed_variables, parse_content, to_data
 from autoforge.reading import Source
 from autoforge.reading.documents import parse_json
-from autoforge.web.forms import errors_by_field
+from autoforge.web.forms import errors_by_field, whole
 
 JSON_FIELDS = {"variables": list, "parameters": dict, "tools": list, "response_schema": dict}
 """The fields that are written as JSON, and what they must hold."""
@@ -84,6 +84,11 @@ def _rearrange(messages: list[dict[str, Any]], action: str) -> None:
     other = at - 1 if verb == "up" else at + 1
     if verb in ("up", "down") and 0 <= other < len(messages):
         messages[at], messages[other] = messages[other], messages[at]
+
+
+def row_seen(fields: Mapping[str, str]) -> int | None:
+    """The row version that the page with this form was made for, where the form says it."""
+    return whole(fields, "row_version") if "row_version" in fields else None
 
 
 def is_saving(fields: Mapping[str, str]) -> bool:

@@ -18,7 +18,7 @@ from autoforge.prompts.commands import Draft
 from autoforge.prompts.queries import Listing
 from autoforge.prompts.schemas import PromptEdit
 from autoforge.web.deps import Db
-from autoforge.web.forms import PageId, Posted, checked, whole
+from autoforge.web.forms import PageId, Posted, checked
 from autoforge.web.html import page, seen
 from autoforge.web.links import Links
 from autoforge.web.paging import After, Words, pager
@@ -139,7 +139,7 @@ async def edit_prompt(prompt_id: PageId, request: Request, database: Db, actor: 
     changes: dict[str, Any] = {**given, "tags": page_forms.tags_of(fields["tags"])} if "tags" in fields else {**given}
     try:
         valid = checked(PromptEdit, changes).model_dump(exclude_unset=True)
-        expected = whole(fields, "row_version") if "row_version" in fields else None
+        expected = page_forms.row_seen(fields)
         async with database.write() as session:
             await commands.edit(session, actor, prompt_id, valid, expected=expected)
     except (BadInput, Conflict, Stale) as error:
@@ -179,9 +179,3 @@ async def restore_prompt(prompt_id: PageId, database: Db, actor: Who) -> Respons
         text = "Another prompt has taken its name since. Rename that one, then restore this one."
         return seen(address, text, "failed")
     return seen(address, "Restored with all its versions.")
-
-
-async def unchanged(session: Any, actor: Actor, prompt_id: UUID, fields: Mapping[str, str]) -> None:
-    """Locks the prompt; Stale when it was changed since the page with this form was made."""
-    row = await commands.owned(session, actor, prompt_id)
-    Stale.check(whole(fields, "row_version") if "row_version" in fields else None, row.row_version)

@@ -18,12 +18,13 @@ from autoforge.access import Actor, audit
 from autoforge.db import WriteSession, clock, named
 from autoforge.db import models as m
 from autoforge.db.ids import new_id
-from autoforge.errors import BadInput, Conflict, NotFound
+from autoforge.errors import BadInput, Conflict, NotFound, Stale
 from autoforge.prompts import commands
 from autoforge.prompts.commands import MAIN, Created
 from autoforge.prompts.content import PromptContent, canonical_json, content_hash
 from autoforge.prompts.merge import Conflict as MergeConflict
-from autoforge.prompts.merge import lowest_common_ancestors, merge
+from autoforge.prompts.merge import lowest_common_ancestors
+from autoforge.prompts.merge_choices import decided, no_choices
 from autoforge.prompts.names import parse_head_name, parse_label
 
 
@@ -151,24 +152,44 @@ async def move_head(
     number: int,
     *,
     expected: int | None = None,
-) -> None:
+    row_version: int | None = None,
+    make: bool = True,
+) -> int:
     """Points a branch or a label at version ``number``; makes it when it is not there. Atomic.
 
-    ``expected`` is the number that it must point at now, 0 for "it must not exist yet"; Conflict otherwise.
+    The number that it pointed at before, 0 when it was not there; unless ``make``, that is NotFound. ``expected`` is
+    the number that it must point at now, 0 for "it must not exist yet", Conflict otherwise; ``row_version`` is that
+    which its row must have, Stale otherwise.
     """
-    name = parse_label(name) if kind == "label" else parse_head_name(name)
+    name = parse_label(name) if kind == "label" else parse_head_name(name, at="/branch")
     await commands.owned(session, actor, prompt_id)
-    target = await version_id(session, prompt_id, number)
     head = await _head(session, prompt_id, kind, name)
-    _check_expected(expected, 0 if head is None else head.number, f"The {kind} {name!r}")
+    if head is None and not make:
+        raise NotFound(f"This prompt has no {kind} {name!r}.")
+    _check_head(head, f"The {kind} {name!r}", expected, row_version)
+    before = 0 if head is None else int(head.number)
+    target = await version_id(session, prompt_id, number)
     if head is None or head.version_id != target:
         await _move(session, actor, Created(prompt_id, target), kind, name, head)
-        told = {kind: name, "from": None if head is None else head.number, "to": number}
+        told = {kind: name, "from": before or None, "to": number}
         audit.record(session, actor, f"{kind}_moved", "prompt", prompt_id, told)
+    return before
 
 
-async def remove_head(session: WriteSession, actor: Actor, prompt_id: UUID, kind: str, name: str) -> None:
-    """Takes a branch or label away; the versions stay. The branch ``main`` cannot be removed."""
+async def remove_head(
+    session: WriteSession,
+    actor: Actor,
+    prompt_id: UUID,
+    kind: str,
+    name: str,
+    *,
+    expected: int | None = None,
+    row_version: int | None = None,
+) -> int:
+    """Takes a branch or label away; the versions stay. The branch ``main`` cannot be removed.
+
+    The number that it pointed at. ``expected`` and ``row_version`` are as for :func:`move_head`.
+    """
     if (kind, name) == ("branch", MAIN):
         raise BadInput.at("/name", "The branch 'main' cannot be removed: every prompt has it.")
     name = parse_head_name(name, at="/name")
@@ -176,6 +197,7 @@ async def remove_head(session: WriteSession, actor: Actor, prompt_id: UUID, kind
     head = await _head(session, prompt_id, kind, name)
     if head is None:
         raise NotFound(f"This prompt has no {kind} {name!r}.")
+    _check_head(head, f"The {kind} {name!r}", expected, row_version)
     await session.execute(
         delete(m.PromptHead).where(
             m.PromptHead.prompt_id == prompt_id, m.PromptHead.kind == kind, m.PromptHead.name == name
@@ -185,6 +207,7 @@ async def remove_head(session: WriteSession, actor: Actor, prompt_id: UUID, kind
     await session.execute(commands.ADD_MOVE, {**gone, "to_version_id": None})
     await commands.bump(session, actor, prompt_id)
     audit.record(session, actor, f"{kind}_removed", "prompt", prompt_id, {kind: name, "from": head.number})
+    return int(head.number)
 
 
 async def merge_branches(
@@ -201,7 +224,8 @@ async def merge_branches(
     """Brings what changed on the branch ``source`` into ``into``. Conflicts come back as data and change nothing.
 
     When ``into`` has nothing of its own since the two parted, its head just moves forward. Otherwise the merge is a
-    version with two parents. ``choices`` decides conflicts by key: ``ours``, ``theirs``, ``base`` or a value.
+    version with two parents. ``choices`` decides conflicts by key: ``ours``, ``theirs``, ``base`` or a value; BadInput
+    for one that decides none.
     ``expected`` are the numbers that ``into`` and ``source`` must be at: those whose merge somebody has looked at.
     """
     await commands.owned(session, actor, prompt_id)
@@ -209,13 +233,15 @@ async def merge_branches(
     for number, head, name in zip(expected or (), (ours, theirs), (into, source), strict=False):
         _check_expected(number, head.number, f"The branch {name!r}")
     base = await _merge_base(session, prompt_id, ours.version_id, theirs.version_id)
+    if base in (ours.version_id, theirs.version_id):
+        no_choices(choices or {})
     if base == theirs.version_id:
         return Merged(Saved(ours.version_id, ours.number, is_new=False))
     if base == ours.version_id:
         saved = Saved(theirs.version_id, theirs.number, is_new=False)
     else:
         three = await _contents(session, base, ours.version_id, theirs.version_id)
-        result = merge(three[0], three[1], three[2], choices)
+        result = decided(three[0], three[1], three[2], choices or {})
         if result.content is None:
             return Merged(None, result.conflicts)
         parents = [ours.version_id, theirs.version_id]
@@ -223,6 +249,8 @@ async def merge_branches(
         saved = await write_version(session, actor, prompt_id, result.content, parents, message)
     if saved.version_id != ours.version_id:
         await _move(session, actor, Created(prompt_id, saved.version_id), "branch", into, ours)
+        told = {"branch": into, "source": source, "from": ours.number, "to": saved.number}
+        audit.record(session, actor, "branch_merged", "prompt", prompt_id, told)
     return Merged(saved)
 
 
@@ -258,12 +286,6 @@ async def version_id(session: WriteSession, prompt_id: UUID, number: int) -> UUI
     return found
 
 
-async def head_number(session: WriteSession, prompt_id: UUID, kind: str, name: str) -> int:
-    """The version that a branch or label points at, locked until the end of the transaction; 0 when there is none."""
-    head = await _head(session, prompt_id, kind, name)
-    return 0 if head is None else int(head.number)
-
-
 async def _head(session: WriteSession, prompt_id: UUID, kind: str, name: str) -> Any:
     return await session.first(_HEAD, {"prompt_id": prompt_id, "kind": kind, "name": name})
 
@@ -281,6 +303,11 @@ async def _move(session: WriteSession, actor: Actor, to: Created, kind: str, nam
     await commands.bump(session, actor, to.prompt_id)
     if (kind, name) == ("branch", MAIN):
         await commands.reindex(session, actor, to.prompt_id)
+
+
+def _check_head(head: Any, what: str, expected: int | None, row_version: int | None) -> None:
+    Stale.check(row_version, 0 if head is None else head.row_version)
+    _check_expected(expected, 0 if head is None else head.number, what)
 
 
 def _check_expected(expected: int | None, current: int, what: str) -> None:

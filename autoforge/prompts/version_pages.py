@@ -15,11 +15,19 @@ from autoforge.access.deps import Who
 from autoforge.db import ReadSession, WriteSession
 from autoforge.errors import AutoforgeError, BadInput, Conflict, FieldError, NotFound
 from autoforge.llm.rendering import render_messages
-from autoforge.prompts import head_pages, merge_pages, page_forms, queries, version_commands, version_queries, views
+from autoforge.prompts import (
+    commands,
+    head_pages,
+    merge_pages,
+    page_forms,
+    queries,
+    version_commands,
+    version_queries,
+    views,
+)
 from autoforge.prompts.commands import MAIN
 from autoforge.prompts.content import PromptContent
 from autoforge.prompts.names import parse_head_name
-from autoforge.prompts.pages import unchanged
 from autoforge.prompts.schemas import VersionMessage
 from autoforge.prompts.version_commands import Saved
 from autoforge.web.deps import Db
@@ -190,7 +198,7 @@ async def _save(
     """Puts the content on the branch, which is started at the base when there is none of that name."""
     branch = parse_head_name(values["branch"].strip(), at="/branch")
     message = checked(VersionMessage, {"message": values["message"].strip()}).message
-    await unchanged(session, actor, prompt_id, {})
+    await commands.owned(session, actor, prompt_id)
     if branch not in _branches(await version_queries.heads(session, prompt_id)):
         base = whole(values, "base")
         await version_commands.move_head(session, actor, prompt_id, "branch", branch, base, expected=0)

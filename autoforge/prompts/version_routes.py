@@ -34,7 +34,7 @@ from autoforge.prompts.schemas import (
     VersionOut,
     VersionPage,
 )
-from autoforge.web.conditional import content_tag, not_modified
+from autoforge.web.conditional import Expected, content_tag, not_modified
 from autoforge.web.deps import Db
 from autoforge.web.paging import listing
 from autoforge.web.problems import PROBLEMS, problem
@@ -151,27 +151,44 @@ async def list_heads(prompt_id: UUID, database: Db, actor: Who) -> Response:
 
 
 @router.put("/heads/{kind}/{name}", status_code=204, summary="Point a branch or label at a version")
-async def move_head(prompt_id: UUID, kind: Kind, name: str, body: HeadIn, database: Db, actor: Who) -> Response:
-    """Atomic; made when it is not there. With `expected`, 409 when it points elsewhere by now."""
+async def move_head(
+    prompt_id: UUID, kind: Kind, name: str, body: HeadIn, database: Db, actor: Who, row_version: Expected
+) -> Response:
+    """Atomic; made when it is not there. With `expected`, 409 when it points elsewhere by now.
+
+    `If-Match` takes the head's own `row_version`, as `GET .../heads` tells it, in quotes: 412 when it has moved since.
+    """
     async with database.write() as session:
-        await version_commands.move_head(session, actor, prompt_id, kind, name, body.number, expected=body.expected)
+        await version_commands.move_head(
+            session, actor, prompt_id, kind, name, body.number, expected=body.expected, row_version=row_version
+        )
     return Response(status_code=204)
 
 
 @router.delete("/heads/{kind}/{name}", status_code=204, summary="Remove a branch or label")
-async def remove_head(prompt_id: UUID, kind: Kind, name: str, database: Db, actor: Who) -> Response:
-    """The versions stay. The branch `main` cannot be removed."""
+async def remove_head(
+    prompt_id: UUID,
+    kind: Kind,
+    name: str,
+    database: Db,
+    actor: Who,
+    row_version: Expected,
+    expected: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="The number that it must point at.")] = None,
+) -> Response:
+    """The versions stay. The branch `main` cannot be removed. `expected` and `If-Match` are as for moving it."""
     async with database.write() as session:
-        await version_commands.remove_head(session, actor, prompt_id, kind, name)
+        await version_commands.remove_head(
+            session, actor, prompt_id, kind, name, expected=expected, row_version=row_version
+        )
     return Response(status_code=204)
 
 
 @router.post("/rollback", status_code=204, summary="Roll a branch back")
 async def roll_back(prompt_id: UUID, body: RollBackIn, database: Db, actor: Who) -> Response:
-    """Moves the head of the branch to an earlier version. No version is made, and none is lost."""
+    """Moves the head of a branch to an earlier version. No version is made, and none is lost; no branch is, either."""
     async with database.write() as session:
         await version_commands.move_head(
-            session, actor, prompt_id, "branch", body.branch, body.number, expected=body.expected
+            session, actor, prompt_id, "branch", body.branch, body.number, expected=body.expected, make=False
         )
     return Response(status_code=204)
 

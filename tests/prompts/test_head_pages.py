@@ -41,6 +41,48 @@ async def test_labels_move_with_a_way_back(client: httpx2.AsyncClient, database:
     assert "Removed the label production" in words(await followed(client, await client.post(f"{at}/labels", data=form)))
 
 
+def undo_of(answer: httpx2.Response) -> Form:
+    return dict(fields(next(one for one in parsed(answer).iter("form") if "Undo" in "".join(one.itertext()))))
+
+
+@pytest.mark.parametrize("taken", [True, False])
+async def test_undo_does_not_overwrite_what_somebody_did_meanwhile(
+    client: httpx2.AsyncClient, database: Database, owner: Actor, taken: bool
+) -> None:
+    made = await make_prompt(database, owner, "p", "one", "two", "three")
+    at = f"{W}/prompts/{made.prompt_id}"
+
+    async def move(kind: str, name: str, number: int) -> None:
+        async with database.write() as session:
+            await version_commands.move_head(session, owner, made.prompt_id, kind, name, number)
+
+    if taken:
+        await move("label", "prod", 1)
+    shown = await followed(client, await client.post(f"{at}/labels", data={"label": "prod", "number": "2"}))
+    await move("label", "prod", 3)
+    answer = await client.post(f"{at}/labels", data=undo_of(shown))
+    assert answer.status_code == 422
+    assert "The label 'prod' is at version 3, not at version 2: somebody moved it." in " ".join(wrong(answer))
+
+    shown = await followed(client, await client.post(f"{at}/rollback", data={"number": "1", "branch": "main"}))
+    await move("branch", "main", 2)
+    told = words(await followed(client, await client.post(f"{at}/rollback", data=undo_of(shown))))
+    assert "The branch 'main' is at version 2, not at version 1: somebody moved it." in told
+
+
+async def test_a_label_that_was_removed_comes_back_only_where_there_is_none(
+    client: httpx2.AsyncClient, database: Database, owner: Actor
+) -> None:
+    made = await make_prompt(database, owner, "p", "one", "two")
+    at = f"{W}/prompts/{made.prompt_id}"
+    await client.post(f"{at}/labels", data={"label": "prod", "number": "1"})
+    shown = await followed(client, await client.post(f"{at}/labels", data={"label": "prod", "action": "remove"}))
+    back = await client.post(f"{at}/labels", data=undo_of(shown))
+    assert "prod points at v1 now." in words(await followed(client, back))
+    answer = await client.post(f"{at}/labels", data=undo_of(shown))
+    assert "is at version 1" in " ".join(wrong(answer))
+
+
 @pytest.mark.parametrize(
     ("part", "form", "message"),
     [

@@ -206,6 +206,33 @@ class TestVersions:
         for bad in ("label/7", "label/a%20b", "twig/x", "label/%E2%80%AE"):
             assert (await point(api, prompt, bad, 1)).status_code == 422, bad
 
+    async def test_rolling_back_makes_no_branch(self, api: httpx2.AsyncClient) -> None:
+        prompt = await create(api)
+        await save(api, prompt, "two")
+        answer = await api.post(f"prompts/{prompt}/rollback", json={"number": 1, "branch": "typo-mian"})
+        assert answer.status_code == 404
+        assert "no branch 'typo-mian'" in answer.json()["detail"]
+        answer = await api.post(f"prompts/{prompt}/rollback", json={"number": 1, "branch": "a b"})
+        assert (answer.status_code, pointers(answer)) == (422, ["/branch"])
+        assert [head["name"] for head in (await api.get(f"prompts/{prompt}/heads")).json()] == ["main"]
+
+    async def test_heads_are_guarded_against_lost_updates(self, api: httpx2.AsyncClient) -> None:
+        prompt = await create(api, labels=["live"])
+        await save(api, prompt, "two")
+        path = f"prompts/{prompt}/heads/label/live"
+
+        async def ask(method: str, tag: int, query: str = "") -> int:
+            body = {"json": {"number": 2}} if method == "PUT" else {}
+            return (await api.request(method, path + query, headers={"If-Match": f'"{tag}"'}, **body)).status_code
+
+        (_, live) = (await api.get(f"prompts/{prompt}/heads")).json()
+        assert await ask("PUT", live["row_version"]) == 204
+        assert await ask("PUT", live["row_version"]) == 412
+        assert await ask("DELETE", live["row_version"]) == 412
+        assert (await api.delete(f"{path}?expected=1")).status_code == 409
+        assert (await ask("DELETE", live["row_version"] + 1, "?expected=2")) == 204
+        assert await ask("PUT", live["row_version"] + 1) == 412  # it is not there any more
+
     async def test_merging_with_and_without_conflicts(self, api: httpx2.AsyncClient) -> None:
         base = {"messages": [{"role": "user", "content": "one\ntwo\nthree\n"}], "parameters": {"seed": 1, "top_p": 1}}
         ours = {"messages": [{"role": "user", "content": "ONE\ntwo\nthree\n"}], "parameters": {"seed": 2, "top_p": 1}}
@@ -226,6 +253,40 @@ class TestVersions:
         assert version["parents"] == [3, 2]
         assert version["content"]["messages"][0]["content"] == "ONE\ntwo\nTHREE\n"
         assert version["content"]["parameters"] == {"top_p": 1}
+
+    @pytest.mark.parametrize(
+        ("choices", "faults"),
+        [
+            ({"/messages/0/contnt": "ours"}, ["/choices/~1messages~10~1contnt"]),
+            ({"/messages/0/content": "ours", "/engine": "ours"}, ["/choices/~1engine"]),
+            ({"/messages/0/content": 5, "/parameters/seed": "ours"}, ["/choices/~1messages~10~1content"]),
+            (
+                {"/messages/0/content": {"value": "x" * 1_000_001}, "/parameters/seed": "ours"},
+                ["/choices/~1messages~10~1content"],
+            ),
+        ],
+    )
+    async def test_wrong_choices_of_a_merge_are_pointed_at(
+        self, api: httpx2.AsyncClient, choices: dict[str, Any], faults: list[str]
+    ) -> None:
+        def content(text: str, seed: int) -> dict[str, Any]:
+            return {"messages": [{"role": "user", "content": text}], "parameters": {"seed": seed}}
+
+        prompt = await create(api, content=content("one", 1))
+        await point(api, prompt, "branch/idea", 1)
+        await save(api, prompt, content("theirs", 2), branch="idea")
+        await save(api, prompt, content("ours", 3))
+        answer = await api.post(f"prompts/{prompt}/merge", json={"source": "idea", "choices": choices})
+        assert (answer.status_code, pointers(answer)) == (422, faults)
+
+    async def test_choices_without_a_conflict_are_refused(self, api: httpx2.AsyncClient) -> None:
+        prompt = await create(api)
+        await point(api, prompt, "branch/idea", 1)
+        await save(api, prompt, "two", branch="idea")
+        merge = {"source": "idea", "choices": {"/messages/0/content": "ours"}}
+        for changed, status in ((merge, 422), ({"source": "idea"}, 200), (merge, 422), ({"source": "idea"}, 200)):
+            answer = await api.post(f"prompts/{prompt}/merge", json=changed)
+            assert answer.status_code == status, answer.text
 
     async def test_rendering_names_all_missing_variables(self, api: httpx2.AsyncClient) -> None:
         prompt = await create(api, content="{{greeting}} {{name}}!")

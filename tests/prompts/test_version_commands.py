@@ -225,8 +225,8 @@ class TestMerging:
         assert merged.saved is not None
         assert await text_at(database, prompt_id, merged.saved.number) == BASE.replace("three", "both")
         await point(database, owner, prompt_id, "branch", "main", 3)
-        undecided = await merge(database, owner, prompt_id, source="idea", choices={"/nowhere": "ours"})
-        assert [one.key for one in undecided.conflicts] == [conflict.key]
+        with pytest.raises(BadInput, match="no conflict '/nowhere'"):
+            await merge(database, owner, prompt_id, source="idea", choices={"/nowhere": "ours"})
 
     async def test_branches_without_a_common_version_and_missing_ones(self, database: Database, owner: Actor) -> None:
         prompt_id = await create(database, owner)
