@@ -14,7 +14,8 @@ from dataclasses import dataclass
 class FieldError:
     """One thing wrong with one place of the input.
 
-    ``pointer`` is a JSON Pointer (RFC 6901) into the body, or ``?name`` for a query parameter.
+    ``pointer`` is a JSON Pointer (RFC 6901) into the body, ``?name`` for a query parameter, ``{name}`` for a part of
+    the path, or the name of a header.
     """
 
     pointer: str

@@ -23,7 +23,7 @@ async def referenced_version(session: ReadSession, actor: Actor, reference: str 
     """The version that the reference means, none for no reference. BadInput at ``at`` when there is no such version."""
     if not reference:
         return Maker()
-    row = await version_queries.referenced(session, actor.workspace_id, parse_reference(reference))
+    row = await version_queries.referenced(session, actor.workspace_id, parse_reference(reference, at=at))
     if row is None:
         raise BadInput.at(at, f"There is no prompt {reference!r} in this workspace.")
     return Maker(row["prompt_id"], row["version_id"])

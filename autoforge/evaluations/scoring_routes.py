@@ -67,7 +67,8 @@ async def score_recorded(body: RunIn, database: Db, actor: Who, once: Once) -> R
     summary="Create a prompt with its first evaluation",
 )
 async def create_with_prompt(body: PromptWithRun, database: Db, actor: Who, once: Once) -> Response:
-    """Both are made in one transaction, or neither is."""
+    """Both are made in one transaction, or neither is. It needs `prompts:write` as well."""
+    actor.needs("prompts:write")
     prompt, asked = body.prompt, body.evaluation
     draft = Draft(**{**prompt.model_dump(), "content": parse_content(prompt.content, at="/prompt/content")})
     suite = await _suite(database, actor, asked)

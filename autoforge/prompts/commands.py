@@ -20,7 +20,7 @@ from autoforge.access import Actor, audit
 from autoforge.db import WriteSession, clock, named, search
 from autoforge.db import models as m
 from autoforge.db.ids import new_id
-from autoforge.errors import BadInput, Conflict, NotFound, Stale
+from autoforge.errors import BadInput, Conflict, FieldError, NotFound, Stale
 from autoforge.prompts.content import PromptContent, canonical_json, content_hash, searchable_text
 from autoforge.prompts.names import MAIN as MAIN
 from autoforge.prompts.names import folder_of, parse_label, parse_name
@@ -217,7 +217,10 @@ async def lock_if_unchanged(session: WriteSession, actor: Actor, prompt_id: UUID
 async def edit(
     session: WriteSession, actor: Actor, prompt_id: UUID, changes: Mapping[str, Any], *, expected: int | None = None
 ) -> None:
-    """Sets some of name, title, description, status and tags. Stale when ``expected`` is not the row's version."""
+    """Sets some of name, title, description, status and tags; nothing at all is no change.
+
+    Stale when ``expected`` is not the row's version.
+    """
     row = await owned(session, actor, prompt_id)
     Stale.check(expected, row.row_version)
     values = {key: changes[key] for key in _EDITABLE if key in changes}
@@ -227,6 +230,8 @@ async def edit(
         checked_status(values["status"])
     if "tags" in values:
         values["tags"] = json.dumps(list(values["tags"]), ensure_ascii=False)
+    if not values:
+        return
     try:
         await _set(session, prompt_id, values)
     except IntegrityError as error:
@@ -267,7 +272,7 @@ async def restore(session: WriteSession, actor: Actor, prompt_id: UUID) -> None:
     try:
         await _set(session, prompt_id, {"deleted_at": None})
     except IntegrityError as error:
-        raise name_taken(row.name) from error
+        raise Conflict(name_taken(row.name).detail) from error
     await reindex(session, actor, prompt_id)
     touched(session, actor, prompt_id, row.name)
     audit.record(session, actor, "prompt_restored", "prompt", prompt_id, {"name": row.name})
@@ -279,4 +284,5 @@ def checked_status(status: str) -> None:
 
 
 def name_taken(name: str) -> Conflict:
-    return Conflict(f"There is already a prompt named {name!r} in this workspace. Choose another name.")
+    told = f"There is already a prompt named {name!r} in this workspace. Choose another name."
+    return Conflict(told, errors=[FieldError("/name", told)])

@@ -94,7 +94,7 @@ async def create_prompt(request: Request, database: Db, actor: Who, fields: Post
 
 def _draft(values: Mapping[str, Any]) -> Draft:
     about = checked(PromptEdit, {"name": values["name"].strip(), "title": values["title"].strip()})
-    return Draft(about.name or "", page_forms.content_of(values), title=about.title or "")
+    return Draft(about.name, page_forms.content_of(values), title=about.title)
 
 
 def _saved(actor: Actor, prompt_id: UUID, text: str, warning: str) -> Response:

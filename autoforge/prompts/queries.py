@@ -105,8 +105,7 @@ async def page(
         given["status"] = asked.status
     if asked.owner_id is not None:
         given["owner_id"] = asked.owner_id
-    if asked.folder:
-        prefix = asked.folder.strip("/")
+    if prefix := (asked.folder or "").strip("/"):
         given |= {"first": f"{prefix}/", "last": f"{prefix}0"}  # "0" is the character after "/"
     column, is_deleted = asked.sort_column, asked.status == "deleted"
     sort = "deleted_at" if is_deleted else column

@@ -89,7 +89,7 @@ async def serve(reference: str, request: Request, services: App, actor: Who) -> 
     Answered from memory when nothing has changed. The ETag is a hash of the answer: a label that moves changes it, and
     so does whatever else is told with the content.
     """
-    wanted = parse_reference(reference)
+    wanted = parse_reference(reference, at="{reference}")
     key = serving.key_of(actor.workspace_id, wanted)
     tags = commands.served_tags(actor.workspace_id, wanted.name)
 
@@ -132,7 +132,7 @@ def _detail(prompt: dict[str, Any], heads: list[dict[str, Any]], head: dict[str,
 @router.patch("/{prompt_id}", status_code=204, summary="Change a prompt's name and texts")
 async def edit_prompt(prompt_id: UUID, body: PromptEdit, database: Db, actor: Who, expected: Expected) -> Response:
     """Only what is in the body changes. `If-Match` guards against overwriting somebody else's change (412)."""
-    changes = body.model_dump(exclude_unset=True, exclude_none=True)
+    changes = body.model_dump(exclude_unset=True)
     async with database.write() as session:
         await commands.edit(session, actor, prompt_id, changes, expected=expected)
     return Response(status_code=204)

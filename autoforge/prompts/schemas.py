@@ -20,6 +20,10 @@ Content = Annotated[
 ]
 
 
+Whole = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
+"""A number, and neither true nor "1"."""
+
+
 class Strict(BaseModel):
     """Unknown keys are errors: a typing mistake must not silently change nothing."""
 
@@ -38,18 +42,20 @@ class PromptIn(Strict):
 
 
 class PromptEdit(Strict):
-    name: Line | None = None
-    title: Line | None = None
-    description: Prose | None = None
-    status: Status | None = None
-    tags: list[Line] | None = Field(None, max_length=50)
+    """What is not there stays as it is; the values here only stand for it. null is no value of any of them."""
+
+    name: Line = Field(default_factory=str)
+    title: Line = Field(default_factory=str)
+    description: Prose = Field(default_factory=str)
+    status: Status = Field(default_factory=lambda: "draft")
+    tags: list[Line] = Field(default_factory=list, max_length=50)
 
 
 class VersionIn(Strict):
     content: Content
     branch: Line = "main"
     message: Prose = ""
-    expected: int | None = Field(None, ge=1, le=2**31 - 1, description="The number that the branch must be at now.")
+    expected: Whole | None = Field(None, description="The number that the branch must be at now.")
 
 
 class VersionMessage(BaseModel):
@@ -61,16 +67,16 @@ class TemplateAbout(BaseModel):
 
 
 class HeadIn(Strict):
-    number: int = Field(ge=1, le=2**31 - 1, description="The version to point at.")
-    expected: int | None = Field(
-        None, ge=0, le=2**31 - 1, description="The number that it must point at now; 0: it must not exist."
+    number: Whole = Field(description="The version to point at.")
+    expected: Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)] | None = Field(
+        None, description="The number that it must point at now; 0: it must not exist."
     )
 
 
 class RollBackIn(Strict):
-    number: int = Field(ge=1, le=2**31 - 1, description="The version to go back to.")
+    number: Whole = Field(description="The version to go back to.")
     branch: Line = "main"
-    expected: int | None = Field(None, ge=1, le=2**31 - 1)
+    expected: Whole | None = None
 
 
 class MergeIn(Strict):

@@ -14,7 +14,7 @@ from autoforge.access import Actor, audit
 from autoforge.db import WriteSession, clock, named
 from autoforge.db import models as m
 from autoforge.db.ids import new_id
-from autoforge.errors import BadInput, Conflict, NotFound, Stale
+from autoforge.errors import BadInput, Conflict, FieldError, NotFound, Stale
 from autoforge.prompts import commands
 from autoforge.prompts.commands import Created, Draft
 from autoforge.prompts.content import PromptContent, canonical_json
@@ -99,6 +99,8 @@ async def edit(
         _check_visibility(values["visibility"])
     if "content" in changes:
         values["content"] = canonical_json(changes["content"])
+    if not values:
+        return
     try:
         await _set(session, template_id, values)
     except IntegrityError as error:
@@ -122,13 +124,17 @@ async def restore(session: WriteSession, actor: Actor, template_id: UUID) -> Non
     try:
         await _set(session, template_id, {"deleted_at": None})
     except IntegrityError as error:
-        raise _taken(row.name) from error
+        raise Conflict(_taken(row.name).detail) from error
     _touched(session, actor)
     audit.record(session, actor, "template_restored", "template", template_id, {"name": row.name})
 
 
 async def use(session: WriteSession, actor: Actor, template_id: UUID, name: str) -> Created:
-    """A new prompt from a template of the workspace or a public one; counts the use in the same transaction."""
+    """A new prompt from a template of the workspace or a public one; counts the use in the same transaction.
+
+    Forbidden for who may write templates, but no prompts.
+    """
+    actor.needs("prompts:write")
     row = await session.first(_USED, {"template_id": template_id, "workspace": actor.workspace_id})
     if row is None:
         raise NotFound(f"There is no template with the id {template_id} that you may use.")
@@ -156,4 +162,5 @@ def _check_visibility(visibility: str) -> None:
 
 
 def _taken(name: str) -> Conflict:
-    return Conflict(f"There is already a template named {name!r} in this workspace. Choose another name.")
+    told = f"There is already a template named {name!r} in this workspace. Choose another name."
+    return Conflict(told, errors=[FieldError("/name", told)])

@@ -113,6 +113,7 @@ async def _use_under_free_name(database: Database, actor: Actor, template_id: UU
 @router.post("/prompts/{prompt_id}/template")
 async def make_template(prompt_id: PageId, database: Db, actor: Who, fields: Posted) -> Response:
     """A template with the content that the prompt has now."""
+    actor.needs("templates:write")
     links = Links(actor.workspace_slug)
     async with database.read() as session:
         prompt = await queries.one(session, actor.workspace_id, prompt_id)

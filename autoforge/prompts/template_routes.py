@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from autoforge.access.deps import Who
@@ -39,11 +39,13 @@ class TemplateIn(Strict):
 
 
 class TemplateEdit(Strict):
-    name: Line | None = None
-    content: Content | None = None
-    description: Prose | None = None
-    category: Line | None = None
-    visibility: Visibility | None = None
+    """What is not there stays as it is; the values here only stand for it. null is no value of any of them."""
+
+    name: Line = Field(default_factory=str)
+    content: Content = Field(default_factory=str)
+    description: Prose = Field(default_factory=str)
+    category: Line = Field(default_factory=str)
+    visibility: Visibility = Field(default_factory=lambda: "private")
 
 
 class UseIn(Strict):
@@ -119,7 +121,7 @@ async def read_template(template_id: UUID, request: Request, database: Db, actor
 async def edit_template(
     template_id: UUID, body: TemplateEdit, database: Db, actor: Who, expected: Expected
 ) -> Response:
-    changes = body.model_dump(exclude_unset=True, exclude_none=True)
+    changes = body.model_dump(exclude_unset=True)
     if "content" in changes:
         changes["content"] = parse_content(changes["content"], at="/content")
     async with database.write() as session:

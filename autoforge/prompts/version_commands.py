@@ -161,7 +161,7 @@ async def move_head(
     the number that it must point at now, 0 for "it must not exist yet", Conflict otherwise; ``row_version`` is that
     which its row must have, Stale otherwise.
     """
-    name = parse_label(name) if kind == "label" else parse_head_name(name, at="/branch")
+    name = (parse_label if kind == "label" else parse_head_name)(name, at="{name}")
     await commands.owned(session, actor, prompt_id)
     head = await _head(session, prompt_id, kind, name)
     if head is None and not make:
@@ -191,8 +191,8 @@ async def remove_head(
     The number that it pointed at. ``expected`` and ``row_version`` are as for :func:`move_head`.
     """
     if (kind, name) == ("branch", MAIN):
-        raise BadInput.at("/name", "The branch 'main' cannot be removed: every prompt has it.")
-    name = parse_head_name(name, at="/name")
+        raise BadInput.at("{name}", "The branch 'main' cannot be removed: every prompt has it.")
+    name = parse_head_name(name, at="{name}")
     await commands.owned(session, actor, prompt_id)
     head = await _head(session, prompt_id, kind, name)
     if head is None:

@@ -20,6 +20,7 @@ from autoforge.prompts import queries, version_commands, version_queries
 from autoforge.prompts.checking import Checker
 from autoforge.prompts.content import PromptContent, parse_content
 from autoforge.prompts.diff import MISSING, diff_contents
+from autoforge.prompts.names import parse_head_name
 from autoforge.prompts.schemas import (
     DiffOut,
     HeadIn,
@@ -186,6 +187,7 @@ async def remove_head(
 @router.post("/rollback", status_code=204, summary="Roll a branch back")
 async def roll_back(prompt_id: UUID, body: RollBackIn, database: Db, actor: Who) -> Response:
     """Moves the head of a branch to an earlier version. No version is made, and none is lost; no branch is, either."""
+    parse_head_name(body.branch, at="/branch")
     async with database.write() as session:
         await version_commands.move_head(
             session, actor, prompt_id, "branch", body.branch, body.number, expected=body.expected, make=False

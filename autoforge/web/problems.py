@@ -149,13 +149,15 @@ def _address(request: Request) -> str:
 
 
 def _pointer(place: Sequence[Any]) -> str:
-    """FastAPI's location (``("body", "messages", 0)``) as a JSON Pointer; parameters as ``?name``."""
+    """FastAPI's location (``("body", "messages", 0)``) as a JSON Pointer; parameters as ``?name``, ``{name}`` where
+    they are part of the path, and ``Name`` of a header."""
     if not place:
         return ""
     head, *rest = place
     if head == "body":
         return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in rest)
-    return f"?{rest[0]}" if head == "query" and rest else "/".join(map(str, place))
+    shapes = {"query": "?%s", "path": "{%s}", "header": "%s"}
+    return shapes[head] % rest[0] if head in shapes and rest else "/".join(map(str, place))
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

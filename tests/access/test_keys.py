@@ -32,6 +32,27 @@ async def test_scopes_limit_what_a_key_may_do(site: Site) -> None:
     assert (await site.client.get("/api/v1/suites", headers=headers)).status_code == 403
 
 
+async def test_a_prompt_is_made_only_with_the_scope_for_prompts(site: Site) -> None:
+    template = (await site.client.post("/api/v1/templates", json={"name": "t", "content": "x"})).json()["id"]
+    tests = [{"vars": {"question": "1"}, "assert": [{"type": "equals", "value": "x"}]}]
+    suite = (await site.client.post("/api/v1/suites", json={"name": "s", "tests": tests})).json()["id"]
+    run = {"suite_id": suite, "model": "m", "outputs": [{"output": "x"}]}
+    asked: list[tuple[str, str, Any]] = [
+        ("templates:write", f"/api/v1/templates/{template}/use", {"name": "made/by-key"}),
+        (
+            "evaluations:write",
+            "/api/v1/evaluations/with-prompt",
+            {"prompt": {"name": "p", "content": "x"}, "evaluation": run},
+        ),
+    ]
+    for scope, path, body in asked:
+        headers, _ = await make(site, scope)
+        refused = await site.client.post(path, json=body, headers=headers)
+        assert (refused.status_code, "prompts:write" in refused.json()["detail"]) == (403, True)
+        headers, _ = await make(site, scope, "prompts:write")
+        assert (await site.client.post(path, json=body, headers=headers)).status_code == 201
+
+
 async def test_a_key_makes_no_key_that_may_more(site: Site) -> None:
     headers, _ = await make(site, "keys:write", "audit:admin", "prompts:read")
     for scope in ("*:read", "*:admin", "prompts:write", "suites:read", "keys:admin"):

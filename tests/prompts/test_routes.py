@@ -108,6 +108,54 @@ class TestPrompts:
         answer = await api.patch(f"prompts/{prompt}", json={"title": "B"}, headers={"If-Match": tag})
         assert answer.status_code == 412
 
+    async def test_a_change_of_nothing_is_none_and_null_is_no_value(self, api: httpx2.AsyncClient) -> None:
+        prompt = await create(api, title="T")
+        template = (await api.post("templates", json={"name": "t", "content": "x"})).json()["id"]
+        for path in (f"prompts/{prompt}", f"templates/{template}"):
+            before = (await api.get(path)).json()
+            assert (await api.patch(path, json={})).status_code == 204
+            assert (await api.patch(path, json={}, headers={"If-Match": '"7"'})).status_code == 412
+            for name in ("name", "description"):
+                answer = await api.patch(path, json={name: None})
+                assert (answer.status_code, pointers(answer)) == (422, [f"/{name}"])
+            assert (await api.get(path)).json() == before
+        assert (await api.patch(f"prompts/{prompt}", json={"title": "", "tags": []})).status_code == 204
+        assert (await api.get(f"prompts/{prompt}")).json()["title"] == ""
+
+    @pytest.mark.parametrize("number", [True, "1", 1.0, 1.5, None])
+    async def test_a_number_is_a_number(self, api: httpx2.AsyncClient, number: Any) -> None:
+        prompt = await create(api)
+        for method, path in (("PUT", "heads/label/x"), ("POST", "rollback")):
+            answer = await api.request(method, f"prompts/{prompt}/{path}", json={"number": number})
+            assert (answer.status_code, pointers(answer)) == (422, ["/number"])
+            if number is not None:
+                body = {"number": 1, "expected": number}
+                answer = await api.request(method, f"prompts/{prompt}/{path}", json=body)
+                assert (answer.status_code, pointers(answer)) == (422, ["/expected"])
+
+    async def test_a_taken_name_is_pointed_at(self, api: httpx2.AsyncClient) -> None:
+        await create(api, "taken")
+        other = await create(api, "other")
+        for answer in (
+            await api.post("prompts", json={"name": "taken", "content": "x"}),
+            await api.patch(f"prompts/{other}", json={"name": "taken"}),
+        ):
+            assert (answer.status_code, pointers(answer)) == (409, ["/name"])
+
+    async def test_what_is_wrong_in_headers_and_addresses_is_pointed_at(self, api: httpx2.AsyncClient) -> None:
+        prompt, body = await create(api), {"name": "b", "content": "x"}
+        answer = await api.post("prompts", json=body, headers={"Idempotency-Key": "k" * 256})
+        assert (answer.status_code, pointers(answer)) == (422, ["Idempotency-Key"])
+        assert pointers(await api.get(f"prompts/{prompt}/versions/0")) == ["{number}"]
+        assert pointers(await api.get("prompts/served/a@@")) == ["{reference}"]
+        assert pointers(await point(api, prompt, "label/a%20b", 1)) == ["{name}"]
+
+    async def test_the_folder_above_all_is_everything(self, api: httpx2.AsyncClient) -> None:
+        await create(api, "a/b")
+        for folder in ("/", "", "a", "/a/"):
+            listed = (await api.get("prompts", params={"folder": folder})).json()["items"]
+            assert [item["name"] for item in listed] == ["a/b"], folder
+
     async def test_lists_page_by_their_links(self, api: httpx2.AsyncClient) -> None:
         for number in range(5):
             await create(api, f"p{number}")

@@ -284,7 +284,7 @@ async def test_no_label_takes_the_place_of_main(database: Database, owner: Actor
     prompt_id = await create(database, owner, "one", "a/b")
     with pytest.raises(BadInput, match="every prompt has") as refused:
         await point(database, owner, prompt_id, "label", "main", 1)
-    assert [one.pointer for one in refused.value.errors] == ["/label"]
+    assert [one.pointer for one in refused.value.errors] == ["{name}"]
     async with database.write() as session:
         with pytest.raises(BadInput) as refused:
             await commands.create(session, owner, Draft("c", from_text("x"), labels=["live", "main"]))
