@@ -58,7 +58,7 @@ async def _history(
         "versions": shown,
         "branches": [head for head in heads if head["kind"] == "branch"],
         "moves": moves,
-        "pager": pager(following, len(shown), str(prompt["versions"])),
+        "pager": pager(following, len(shown), views.counted(prompt["versions"])),
         **{"typed": {}, "errors": {}, **forms},
     }
     return page(request, "prompts/versions.html", context, status=422 if context["errors"] else 200)

@@ -12,12 +12,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from autoforge.errors import AutoforgeError, BadInput, FieldError
 from autoforge.llm.rendering import escaped
 from autoforge.prompts.content import PromptContent, check_templates, needed_variables, parse_content, to_data
 from autoforge.reading import Source
 from autoforge.reading.documents import parse_json
-from autoforge.web.forms import errors_by_field, whole
+from autoforge.web.forms import errors_by_field, plain_lines, whole
 
 JSON_FIELDS = {"variables": list, "parameters": dict, "tools": list, "response_schema": dict}
 """The fields that are written as JSON, and what they must hold."""
@@ -107,6 +109,24 @@ def content_of(values: Mapping[str, Any]) -> PromptContent:
     if faults:
         raise BadInput(faults[0].message, errors=faults)
     return parse_content(data)
+
+
+def as_stored(typed: PromptContent, stored: PromptContent) -> PromptContent:
+    """What was typed, with the stored line ends where a message is as the form showed it, with line feeds only."""
+    texts = [one.content for one in stored.messages if isinstance(one.content, str)]
+    shown = {plain_lines(text): text for text in reversed(texts) if "\r" in text}
+    if not shown:
+        return typed
+    messages = [
+        replace(one, content=shown.get(one.content, one.content)) if isinstance(one.content, str) else one
+        for one in typed.messages
+    ]
+    return replace(typed, messages=tuple(messages))
+
+
+def unless_shown(text: str, stored: str) -> str:
+    """What was typed into a field, stripped; the stored text as it is when it is what the field showed."""
+    return stored if text.strip() == plain_lines(stored).strip() else text.strip()
 
 
 def _message(row: Mapping[str, Any], at: str, faults: list[FieldError]) -> dict[str, Any]:

@@ -135,10 +135,10 @@ def _settings(
 @router.post("/{prompt_id}/status")
 async def edit_prompt(prompt_id: PageId, request: Request, database: Db, actor: Who, fields: Posted) -> Response:
     """Sets what the form has a field for: all of it, or only the name, or only the status."""
-    given = {name: fields[name].strip() for name in _EDITABLE if name in fields}
-    changes: dict[str, Any] = {**given, "tags": page_forms.tags_of(fields["tags"])} if "tags" in fields else {**given}
+    async with database.read() as session:
+        prompt = await queries.one(session, actor.workspace_id, prompt_id)
     try:
-        valid = checked(PromptEdit, changes).model_dump(exclude_unset=True)
+        valid = checked(PromptEdit, _changes(fields, _stored(prompt))).model_dump(exclude_unset=True)
         expected = page_forms.row_seen(fields)
         async with database.write() as session:
             await commands.edit(session, actor, prompt_id, valid, expected=expected)
@@ -147,6 +147,13 @@ async def edit_prompt(prompt_id: PageId, request: Request, database: Db, actor: 
             prompt = await queries.one(session, actor.workspace_id, prompt_id)
         return _settings(request, prompt, {**_stored(prompt), **fields}, _settings_errors(error), error.status)
     return seen(Links(actor.workspace_slug).prompt(prompt_id, "settings"), "Saved.")
+
+
+def _changes(fields: Mapping[str, str], stored: Mapping[str, str]) -> dict[str, Any]:
+    """What is other than the form showed it; the rest stays as it is, line ends and tags with commas included."""
+    typed = {name: page_forms.unless_shown(fields[name], stored[name]) for name in stored if name in fields}
+    changes: dict[str, Any] = {name: text for name, text in typed.items() if text != stored[name]}
+    return {**changes, "tags": page_forms.tags_of(changes["tags"])} if "tags" in changes else changes
 
 
 def _stored(prompt: Mapping[str, Any]) -> dict[str, str]:

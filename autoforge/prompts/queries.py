@@ -191,6 +191,17 @@ _MADE: Mapping[str, tuple[tuple[str, ...], Callable[..., Any]]] = {
 }
 
 
+MOST_COUNTED = 1_000
+_versions = (  # numbers may have gaps: a file may hold only the fiftieth
+    select(func.count())
+    .select_from(
+        select(m.PromptVersion.number)
+        .where(m.PromptVersion.prompt_id == bindparam("prompt_id"))
+        .limit(MOST_COUNTED + 1)
+        .subquery()
+    )
+    .scalar_subquery()
+)
 _one = (
     select(
         m.Prompt.id,
@@ -203,7 +214,7 @@ _one = (
         m.Prompt.created_at,
         m.Prompt.updated_at,
         m.Prompt.deleted_at,
-        m.Prompt.latest_number.label("versions"),
+        _versions.label("versions"),
         func.coalesce(m.PromptScore.evaluations, 0).label("evaluations"),
         m.PromptScore.average.label("average_score"),
         m.User.name.label("owner"),
@@ -254,7 +265,10 @@ _EXISTS = named(
 
 
 async def one(session: ReadSession, workspace_id: UUID, prompt_id: UUID) -> dict[str, Any]:
-    """A prompt of the workspace, deleted or not (``deleted_at`` tells), with the number at the head of ``main``."""
+    """A prompt of the workspace, deleted or not (``deleted_at`` tells), with the number at the head of ``main``.
+
+    ``versions`` is how many there are; one more than MOST_COUNTED stands for all that are more.
+    """
     row = await session.first(_ONE, {"prompt_id": prompt_id, "workspace_id": workspace_id})
     if row is None:
         raise _missing(prompt_id)

@@ -156,7 +156,7 @@ class PromptOut(BaseModel):
     status: Status
     tags: list[str]
     owner: str
-    versions: int
+    versions: int = Field(description="How many there are; 1,001 stands for more than 1,000.")
     evaluations: int
     average_score: float | None
     row_version: int

@@ -70,6 +70,13 @@ def _changes(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**texts, "visibility": visibility, "content": page_forms.content_of(values)}
 
 
+def _unless_shown(changes: dict[str, Any], template: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes, with what the form showed of the template and nobody touched as it is stored."""
+    texts = {name: page_forms.unless_shown(changes[name], template[name]) for name in ("name", *_LONGEST)}
+    content = page_forms.as_stored(changes["content"], PromptContent.from_json(template["content"]))
+    return {**changes, **texts, "content": content}
+
+
 def _errors(error: BadInput | Conflict | Stale) -> dict[str, str]:
     if isinstance(error, Stale):
         return {"": error.detail}
@@ -97,7 +104,7 @@ async def save_template(template_id: PageId, request: Request, database: Db, act
     if not page_forms.is_saving(fields):
         return _form(request, template, values, {})
     try:
-        changes, expected = _changes(values), whole(fields, "row_version")
+        changes, expected = _unless_shown(_changes(values), template), whole(fields, "row_version")
         async with database.write() as session:
             await template_commands.edit(session, actor, template_id, changes, expected)
     except (BadInput, Conflict, Stale) as error:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from autoforge.access import Actor
 from autoforge.access.deps import Who
-from autoforge.db import ReadSession, WriteSession
+from autoforge.db import Database, ReadSession, WriteSession
 from autoforge.errors import AutoforgeError, BadInput, Conflict, FieldError, NotFound
 from autoforge.llm.rendering import render_messages
 from autoforge.prompts import (
@@ -45,7 +45,7 @@ Number = Annotated[int | None, Query(ge=1, le=2**31 - 1)]
 BranchName = Annotated[str, Query(max_length=200)]
 
 
-@_routes.get("/versions/{number}", openapi_extra=budget(3))
+@_routes.get("/versions/{number}", openapi_extra=budget(4))
 async def show_version(prompt_id: PageId, number: PageNumber, request: Request, database: Db, actor: Who) -> Response:
     async with database.read() as session:
         context = await _version(session, actor, prompt_id, number)
@@ -58,12 +58,13 @@ async def _version(session: ReadSession, actor: Actor, prompt_id: UUID, number: 
     if version is None:
         raise NotFound(f"This prompt has no version {number}.")
     heads = await version_queries.heads(session, prompt_id)
+    older, newer = await version_queries.neighbours(session, prompt_id, number)
     return {
         "prompt": views.framed(prompt, heads),
         "version": views.shown_version(version, heads),
         "content": PromptContent.from_json(version["content"]),
-        "newer": number + 1 if number < prompt["versions"] else None,
-        "older": number - 1 if number > 1 else None,
+        "newer": newer,
+        "older": older,
     }
 
 
@@ -75,7 +76,7 @@ def _one(request: Request, context: Mapping[str, Any], status: int = 200, **rend
     return page(request, template, {**context, **shown}, status=status)
 
 
-@_routes.post("/render", openapi_extra=budget(3))
+@_routes.post("/render", openapi_extra=budget(4))
 async def render(prompt_id: PageId, request: Request, database: Db, actor: Who, fields: Posted) -> Response:
     """The version with its variables filled in; what is missing is named at its field."""
     async with database.read() as session:
@@ -89,7 +90,7 @@ async def render(prompt_id: PageId, request: Request, database: Db, actor: Who, 
     return _one(request, context, values=typed, rendered=views.shown_messages(messages))
 
 
-@_routes.get("/diff", openapi_extra=budget(3))
+@_routes.get("/diff", openapi_extra=budget(4))
 async def compare(
     prompt_id: PageId, request: Request, database: Db, actor: Who, a: Number = None, b: Number = None
 ) -> Response:
@@ -98,7 +99,7 @@ async def compare(
         prompt = await queries.one(session, actor.workspace_id, prompt_id)
         versions = await version_queries.newest(session, prompt_id, PICKED)
         b = b or prompt["head_number"]
-        a = a or _before(versions, b)
+        a = a or _parent(versions, b) or (await version_queries.neighbours(session, prompt_id, b))[0] or b
         found = await version_queries.several(session, prompt_id, (a, b))
     for number in (a, b):
         if number not in found:
@@ -111,10 +112,10 @@ async def compare(
     return page(request, "prompts/diff.html", context)
 
 
-def _before(versions: Sequence[Mapping[str, Any]], number: int) -> int:
-    """The version that ``number`` came from, by its first parent; the first version has nothing before it."""
+def _parent(versions: Sequence[Mapping[str, Any]], number: int) -> int | None:
+    """The version that ``number`` came from: its first parent, as far as that is known here."""
     parents: Sequence[int] = next((one["parents"] for one in versions if one["number"] == number), ())
-    return parents[0] if parents else max(1, number - 1)
+    return parents[0] if parents else None
 
 
 @_routes.get("/edit", openapi_extra=budget(3))
@@ -163,7 +164,7 @@ async def save_version(prompt_id: PageId, request: Request, database: Db, actor:
     error: AutoforgeError | None = None
     if page_forms.is_saving(fields):
         try:
-            content = _content(values)
+            content = await _as_stored(database, actor, prompt_id, _content(values), values)
             async with database.write() as session:
                 saved = await _save(session, actor, prompt_id, content, values)
             return _told(actor, prompt_id, saved, values, page_forms.warning_of(content))
@@ -190,6 +191,17 @@ def _content(values: Mapping[str, Any]) -> PromptContent:
     if faults:
         raise BadInput(faults[0].message, errors=faults)
     return content
+
+
+async def _as_stored(
+    database: Database, actor: Actor, prompt_id: UUID, typed: PromptContent, values: Mapping[str, Any]
+) -> PromptContent:
+    """What was typed, with line ends as in the version that the form was made from."""
+    if not values["base"]:
+        return typed
+    async with database.read() as session:
+        base = await version_queries.one_of_workspace(session, actor.workspace_id, prompt_id, whole(values, "base"))
+    return typed if base is None else page_forms.as_stored(typed, PromptContent.from_json(base["content"]))
 
 
 async def _save(

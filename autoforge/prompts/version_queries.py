@@ -90,6 +90,21 @@ _TWO = named(
     _of_prompt(m.PromptVersion.content).where(m.PromptVersion.number.in_(bindparam("numbers", expanding=True))),
     bounded=True,
 )
+_Older, _Newer = aliased(m.PromptVersion), aliased(m.PromptVersion)
+_NEIGHBOURS = named(
+    "versions.neighbours",
+    select(
+        select(func.max(_Older.number))
+        .where(_Older.prompt_id == bindparam("prompt_id"), _Older.number < bindparam("number"))
+        .scalar_subquery()
+        .label("older"),
+        select(func.min(_Newer.number))
+        .where(_Newer.prompt_id == bindparam("prompt_id"), _Newer.number > bindparam("number"))
+        .scalar_subquery()
+        .label("newer"),
+    ),
+    bounded=True,
+)
 _HEADS = named(
     "versions.heads",
     select(
@@ -201,6 +216,12 @@ async def one_of_workspace(
     given = {"prompt_id": prompt_id, "workspace_id": workspace_id, "number": number}
     row = await session.first(_ONE_OF_WORKSPACE, given)
     return None if row is None else _version(row)
+
+
+async def neighbours(session: ReadSession, prompt_id: UUID, number: int) -> tuple[int | None, int | None]:
+    """The numbers of the versions before and after this one, as far as there are any: numbers may have gaps."""
+    row = await session.first(_NEIGHBOURS, {"prompt_id": prompt_id, "number": number})
+    return (None, None) if row is None else (row.older, row.newer)
 
 
 async def several(session: ReadSession, prompt_id: UUID, numbers: Sequence[int]) -> dict[int, dict[str, Any]]:

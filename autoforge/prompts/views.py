@@ -11,6 +11,7 @@ from autoforge.prompts.commands import MAIN
 from autoforge.prompts.content import PromptContent, to_data
 from autoforge.prompts.diff import ContentDiff, MessageDiff, TextDiff, diff_contents, diff_text
 from autoforge.prompts.page_forms import shown_variables
+from autoforge.prompts.queries import MOST_COUNTED
 
 Row = Mapping[str, Any]
 ROLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Tool", "developer": "Developer"}
@@ -20,7 +21,12 @@ _MESSAGE_KEYS = ("role", "content")
 def framed(prompt: Row, heads: Iterable[Row] = ()) -> dict[str, Any]:
     """A prompt as the frame of its pages knows it; ``heads`` only where labels are shown."""
     labels = [{"name": head["name"], "number": head["number"]} for head in heads if head["kind"] == "label"]
-    return {**prompt, "branch": MAIN, "labels": labels}
+    return {**prompt, "branch": MAIN, "labels": labels, "versions": counted(prompt["versions"])}
+
+
+def counted(count: int) -> str:
+    """How many versions there are, as :func:`autoforge.prompts.queries.one` tells it."""
+    return f"{count:,}" if count <= MOST_COUNTED else f"{MOST_COUNTED:,}+"
 
 
 def with_heads(version: Row, heads: Sequence[Row]) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import httpx2
 import pytest
 
 from autoforge.access import Actor
 from autoforge.db import Database
-from autoforge.prompts import version_commands
+from autoforge.prompts import version_commands, version_queries
 from autoforge.prompts.content import parse_content
 from tests.prompts.pages import (
     RICH,
@@ -151,3 +153,22 @@ async def test_bad_branch_names_stand_at_their_field(
     assert answer.status_code == 422
     assert len(wrong(answer)) == 2  # what is wrong with the content is told at the same time
     assert typed(answer, "/versions")["branch"] == branch_name
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r", "\n"])
+async def test_line_ends_stay_where_nothing_was_typed(
+    client: httpx2.AsyncClient, database: Database, owner: Actor, end: str
+) -> None:
+    texts = [f"one{end}two{end}", f"three{end}four", "five"]
+    content = {"messages": [{"role": "user", "content": text} for text in texts]}
+    made = await make_prompt(database, owner, "p", content)
+    at = f"{W}/prompts/{made.prompt_id}"
+    form = typed(await client.get(f"{at}/edit"), "/versions")
+    told = await followed(client, await client.post(f"{at}/versions", data=form))
+    assert "No new version" in words(told)
+    await client.post(f"{at}/versions", data=form | {"messages-2-content": "six\r\nseven"})
+    async with database.read() as session:
+        saved = await version_queries.one(session, made.prompt_id, 2)
+    assert saved is not None
+    stored = [one["content"] for one in json.loads(saved["content"])["messages"]]
+    assert stored == [*texts[:2], "six\nseven"]

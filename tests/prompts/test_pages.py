@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from uuid import uuid4
 
 import httpx2
@@ -11,8 +12,11 @@ from structlog.testing import capture_logs
 
 from autoforge.access import Actor
 from autoforge.db import Database
-from autoforge.prompts import commands, template_commands, version_commands
-from autoforge.prompts.content import parse_content
+from autoforge.prompts import commands, queries, template_commands, version_commands, version_queries
+from autoforge.prompts.content import from_text, parse_content
+from autoforge.prompts.formats.records import PromptRecord, VersionRecord
+from autoforge.prompts.importing import import_all
+from autoforge.prompts.queries import Listing
 from autoforge.prompts.template_commands import TemplateDraft
 from tests.prompts.pages import (
     RICH,
@@ -269,3 +273,55 @@ async def test_no_page_costs_more_than_it_says(client: httpx2.AsyncClient, datab
         for address in addresses:
             assert (await client.get(address)).status_code == 200
     assert [entry for entry in logged if entry["event"] == "query budget exceeded"] == []
+
+
+async def test_numbers_with_gaps_lead_to_versions_that_are_there(
+    client: httpx2.AsyncClient, database: Database, owner: Actor
+) -> None:
+    records = [
+        PromptRecord("gaps", tuple(VersionRecord(n, from_text(f"text {n}")) for n in (3, 50)), branches={"main": 50}),
+        PromptRecord("only", (VersionRecord(50, from_text("text")),), branches={"main": 50}),
+    ]
+    await import_all(database, owner, records)
+    async with database.read() as session:
+        listed, _ = await queries.page(session, owner.workspace_id, Listing(), 10, None)
+        ids = {row["name"]: row["id"] for row in listed}
+        assert [(await queries.one(session, owner.workspace_id, ids[name]))["versions"] for name in ids] == [
+            {"gaps": 2, "only": 1}[name] for name in ids
+        ]
+        assert await version_queries.neighbours(session, ids["gaps"], 3) == (None, 50)
+        assert await version_queries.neighbours(session, ids["gaps"], 50) == (3, None)
+    for name, numbers in (("gaps", (3, 50)), ("only", (50,))):
+        at = f"{W}/prompts/{ids[name]}"
+        assert f"{len(numbers)} of {len(numbers)}" in words(await client.get(f"{at}/versions"))
+        assert (await client.get(f"{at}/diff")).status_code == 200
+        for number in numbers:
+            shown = await client.get(f"{at}/versions/{number}")
+            linked = set(re.findall(r"/versions/(\d+)\"", shown.text))
+            assert {int(one) for one in linked} <= set(numbers)
+
+
+async def test_settings_saved_unchanged_change_nothing(
+    client: httpx2.AsyncClient, database: Database, owner: Actor
+) -> None:
+    made = await make_prompt(database, owner, "p", "one")
+    stored = {"title": "T", "description": "one\r\ntwo\n", "tags": ["a, b", "c、d"]}
+    async with database.write() as session:
+        await commands.edit(session, owner, made.prompt_id, stored)
+
+    async def now() -> dict[str, Any]:
+        async with database.read() as session:
+            return await queries.one(session, owner.workspace_id, made.prompt_id)
+
+    before, at = await now(), f"{W}/prompts/{made.prompt_id}/settings"
+    form = typed(await client.get(at), "/settings")
+    assert "Saved." in words(await followed(client, await client.post(at, data=form)))
+    assert await now() == before
+    await client.post(at, data=form | {"title": "New"})
+    changed = await now()
+    assert {**changed, "updated_at": 0} == {
+        **before,
+        "title": "New",
+        "row_version": before["row_version"] + 1,
+        "updated_at": 0,
+    }

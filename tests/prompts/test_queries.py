@@ -293,6 +293,7 @@ READS: Sequence[tuple[str, Callable[[ReadSession, Actor, UUID], Any]]] = (
     ("versions", lambda s, _, prompt: version_queries.newest(s, prompt, 50)),
     ("version", lambda s, _, prompt: version_queries.one(s, prompt, 2)),
     ("two versions", lambda s, _, prompt: version_queries.several(s, prompt, (1, 2))),
+    ("neighbours", lambda s, _, prompt: version_queries.neighbours(s, prompt, 2)),
     ("heads", lambda s, _, prompt: version_queries.heads(s, prompt)),
     ("moves", lambda s, _, prompt: version_queries.moves(s, prompt)),
     ("by label", lambda s, a, _: version_queries.referenced(s, a.workspace_id, Reference("a/00001", head="live"))),
