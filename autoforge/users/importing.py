@@ -32,6 +32,7 @@ from autoforge.users.import_rows import ROLES, Checked, Draft, Fault, RowReader
 BATCH = 1_000
 MOST_PROFILE = 20_000
 _CANONICAL = msgspec.json.Encoder(order="deterministic")
+_LABELS = {"role": "role", "is_active": "access", "name": "name", "profile": "profile"}
 T = TypeVar("T")
 OnExisting = Literal["skip", "update", "error"]
 Outcome = Literal["inserted", "updated", "skipped", "failed"]
@@ -97,8 +98,8 @@ class Result:
 
 
 def roles_for(actor: Actor) -> tuple[str, ...]:
-    """Nobody makes others more than they are."""
-    return ROLES[: ROLES.index(actor.role) + 1]
+    """The roles that an import may give: admins alone make others more than users, here as one by one."""
+    return ROLES if actor.role == "admin" else ROLES[:1]
 
 
 async def run(
@@ -153,7 +154,7 @@ async def _whole(work: asyncio.Task[T]) -> T:
 
 
 def note(session: WriteSession, actor: Actor, label: str, results: Sequence[Result]) -> None:
-    """One entry for the batch; what somebody's access changed has been told one by one."""
+    """One entry for the batch; what changed of people who were there has been told one by one."""
     told = asdict(Tally().plus(results))
     if told["inserted"] or told["updated"]:
         lines = {"from_line": results[0].checked.line, "to_line": results[-1].checked.line}
@@ -268,6 +269,7 @@ class _Batch:
             return self._refused(checked, *fault)
         if row.member_id is None:
             self._join.append(row.id)
+            self._tell("member_added", row.id, {"email": row.email, "role": "member"})
         elif not changed:
             return Result(checked, "skipped", row.id)
         self._collect(row, wanted, changed)
@@ -289,8 +291,10 @@ class _Batch:
 
     async def _fault(self, row: Row[Any], wanted: Mapping[str, Any], changed: set[str]) -> tuple[str, str] | None:
         """Why this person may not be changed so: the field and a sentence."""
-        if self._actor.role != "admin" and (row.member_id is None or row.role not in roles_for(self._actor)):
-            return "email", f"{row.email} is a user already, whom only an admin may change."
+        if changed and self._actor.role != "admin":
+            # People belong to the server: whoever may change one here could change everybody, of all workspaces.
+            what = next(name for name in _LABELS if name in changed)
+            return what, f"{row.email} is a user already, and only an admin may change their {_LABELS[what]}."
         if len(wanted["profile"]) > MOST_PROFILE:
             return "email", "The profile would become too long."
         if row.role == "admin" and row.is_active and not (wanted["role"] == "admin" and wanted["is_active"]):
@@ -310,8 +314,12 @@ class _Batch:
             return
         version = {"row_version": row.row_version + 1, "updated_at": self._now}
         self._changes.append({"id": row.id, **wanted, **version})
-        if "role" in changed:
-            self._tell("user_edited", row.id, {"role": [row.role, wanted["role"]]})
+        told: dict[str, Any] = {
+            name: [getattr(row, name), wanted[name]] for name in ("name", "role") if name in changed
+        }
+        told |= {"profile": "changed"} if "profile" in changed else {}
+        if told:
+            self._tell("user_edited", row.id, told)
         if "is_active" in changed:
             self._tell("user_activated" if wanted["is_active"] else "user_deactivated", row.id, {})
         if row.is_active and not wanted["is_active"]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy import text as sql
 
 from autoforge.access import audit
@@ -97,20 +97,53 @@ async def test_the_last_admin_stays(world: World) -> None:
     assert results[2].faults[0].column == "role"
 
 
-async def test_a_manager_makes_nobody_more_than_they_are(world: World) -> None:
+async def test_a_manager_makes_nobody_more_than_a_user(world: World) -> None:
     manager = replace(world.actor, role="manager")
-    results, counts = await world.import_now("email,role\na@example.org,admin\nb@example.org,manager\n", by=manager)
-    assert counts == tally(inserted=1, failed=1)
-    assert results[0].faults[0].message == "You may not make anybody admin."
+    text = "email,role\na@example.org,admin\nb@example.org,manager\nc@example.org,user\n"
+    results, counts = await world.import_now(text, by=manager)
+    assert counts == tally(inserted=1, failed=2)
+    assert [one.faults[0].message for one in results[:2]] == [
+        "You may not make anybody admin.",
+        "You may not make anybody manager.",
+    ]
+
+
+@pytest.mark.parametrize("member", [True, False])
+async def test_a_manager_changes_nobody_who_is_there_and_lets_them_join(world: World, member: bool) -> None:
+    """Being a member is no right over a person: a manager can make anybody a member of a workspace of theirs."""
+    manager = replace(world.actor, role="manager")
+    rows = [
+        {"id": new_id(), "email": f"{role}{number}@example.org", "name": "Kept", "role": role, "is_active": True}
+        for role in ("user", "manager")
+        for number in range(5)
+    ]
+    now = {"created_at": clock.now(), "updated_at": clock.now(), "profile": '{"team":"Core"}'}
     async with world.database.write() as session:
-        row = {"id": new_id(), "email": "far@example.org", "name": "Far", "created_at": clock.now()}
-        await session.execute(insert(m.User), row | {"updated_at": clock.now()})
-    text = "email,name\nfar@example.org,Taken over\n"
-    _, counts = await world.import_now(text, on_existing="update", by=manager)
-    assert counts == tally(failed=1)
-    _, counts = await world.import_now(text, on_existing="update")
-    assert counts == tally(updated=1)
-    assert (await world.users())["far@example.org"].name == "Taken over"
+        await session.execute(insert(m.User), [row | now for row in rows])
+        if member:
+            places = [{"workspace_id": manager.workspace_id, "user_id": row["id"], "role": "member"} for row in rows]
+            await session.execute(insert(m.Membership), [place | {"created_at": clock.now()} for place in places])
+    before = await world.users()
+    text = "email,name,role,active,team\n" + "".join(
+        f"{who}0@example.org,Taken over,,,\n{who}1@example.org,,{other},,\n{who}2@example.org,,,no,\n"
+        f"{who}3@example.org,,,,Edge\n{who}4@example.org,Kept,,yes,Core\n"
+        for who, other in (("user", "manager"), ("manager", "user"))
+    )
+    results, counts = await world.import_now(text, "profile.team=team", on_existing="update", by=manager)
+    assert await world.users() == before
+    assert counts == (tally(skipped=2, failed=8) if member else tally(updated=2, failed=8))
+    assert await world.count(m.Membership, m.Membership.workspace_id == manager.workspace_id) == (
+        11 if member else 3
+    )  # the importer is one of them
+    told = [one.faults[0] for one in results[5:9]]
+    assert [one.message.rpartition(", ")[2] for one in told] == [
+        "and only an admin may change their name.",
+        "and only an admin may change their role.",
+        "and only an admin may change their access.",
+        "and only an admin may change their profile.",
+    ]
+    assert [one.column for one in told] == ["name", "role", "active", ""]
+    assert (await world.import_now(text, "profile.team=team", on_existing="update"))[1].failed == 0
 
 
 async def test_a_dry_run_tells_the_same_and_stores_nothing(world: World) -> None:
@@ -143,6 +176,22 @@ async def test_what_was_done_is_in_the_audit_log(world: World) -> None:
     assert told[1][0] == "users_imported"
     assert (told[1][1]["inserted"], told[1][1]["to_line"]) == (2, 3)
     assert told[2] == ("user_edited", {"by": "import", "role": ["admin", "user"]})
+
+
+async def test_each_change_of_a_person_is_in_the_audit_log(world: World) -> None:
+    await world.import_now("email,name,team\na@example.org,Ann,Core\n", "profile.team=team")
+    text = "email,name,active,team\na@example.org,Anna,no,Edge\n"
+    await world.import_now(text, "profile.team=team", on_existing="update")
+    async with world.database.write() as session:
+        await session.execute(delete(m.Membership))
+    await world.import_now("email,name\na@example.org,Anna\n", on_existing="update")
+    async with world.database.read() as session:
+        told = [(one["action"], one["detail"]) async for one in audit.entries(session)]
+    assert told[1:3] == [
+        ("user_edited", {"by": "import", "name": ["Ann", "Anna"], "profile": "changed"}),
+        ("user_deactivated", {"by": "import"}),
+    ]
+    assert told[4] == ("member_added", {"by": "import", "email": "a@example.org", "role": "member"})
 
 
 async def test_somebody_else_storing_the_same_person_meanwhile_is_no_failure(world: World, dialect: str) -> None:
