@@ -49,7 +49,7 @@ async def show_job(job_id: PageId, request: Request, database: Db, actor: Who) -
         "job": job,
         "result": _result(job["result"]),
         "ended": job["status"] in ENDED,
-        "may_write": actor.may("jobs:write"),
+        "may_write": actor.may("jobs:write") and queries.may_change(actor, job),
     }
     return page(request, "jobs/show.html", context)
 

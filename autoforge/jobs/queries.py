@@ -1,7 +1,7 @@
 """Reads of jobs. Each function is one statement.
 
 The jobs of a workspace are seen by its members. Jobs of the system (scheduled ones) belong to no workspace and are seen
-by admins.
+by admins. What came of a job whose task asks for a permission is for those who have it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from autoforge.db import models as m
 from autoforge.db.columns import items
 from autoforge.db.keyset import KeysetQuery
 from autoforge.errors import NotFound
+from autoforge.queue import REGISTRY
 
 STATUSES = ("pending", "running", "completed", "cancelled", "dead")
 SYSTEM = "server:read"
@@ -54,6 +55,8 @@ _NEWS = named(
     "jobs.news",
     select(
         m.Job.workspace_id,
+        m.Job.task,
+        m.Job.created_by,
         m.Job.row_version,
         m.Job.status,
         m.Job.done,
@@ -105,20 +108,44 @@ def _listing(fields: tuple[str, ...], filters: frozenset[str]) -> KeysetQuery:
 
 
 async def one(session: ReadSession, actor: Actor, job_id: UUID) -> dict[str, Any]:
-    """Everything about one job but its payload. NotFound when there is none, or not for this actor."""
-    row = await session.first(_ONE, {"id": job_id})
-    if row is None or not _may_see(actor, row.workspace_id):
-        raise NotFound(f"There is no job {job_id} here.")
-    return dict(row._mapping)
+    """Everything about one job but its payload. NotFound when there is none, or not for this actor.
+
+    ``result`` and ``error`` are None for who lacks the permission of its task.
+    """
+    return _seen_by(actor, job_id, await session.first(_ONE, {"id": job_id}))
 
 
 async def news(session: ReadSession, actor: Actor, job_id: UUID) -> dict[str, Any]:
-    """What changes while a job runs."""
-    row = await session.first(_NEWS, {"id": job_id})
+    """What changes while a job runs, its ``error`` as in :func:`one`; and its ``task`` and ``created_by``."""
+    return _seen_by(actor, job_id, await session.first(_NEWS, {"id": job_id}))
+
+
+def _seen_by(actor: Actor, job_id: UUID, row: Any) -> dict[str, Any]:
     if row is None or not _may_see(actor, row.workspace_id):
         raise NotFound(f"There is no job {job_id} here.")
-    return dict(row._mapping)
+    job = dict(row._mapping)
+    if not may_read(actor, job):
+        job |= {name: None for name in ("result", "error") if name in job}
+    return job
 
 
 def _may_see(actor: Actor, workspace_id: UUID | None) -> bool:
     return actor.may(SYSTEM) if workspace_id is None else workspace_id == actor.workspace_id
+
+
+def permission_of(job: Mapping[str, Any]) -> str:
+    """What its task asks of those who change a job or read what came of it; empty when it asks for nothing."""
+    task = REGISTRY.get(job["task"])
+    return task.permission if task else ""
+
+
+def may_read(actor: Actor, job: Mapping[str, Any]) -> bool:
+    """Whether the actor may read what came of the job."""
+    return not (permission := permission_of(job)) or actor.may(permission)
+
+
+def may_change(actor: Actor, job: Mapping[str, Any]) -> bool:
+    """Cancelling and trying again: who has the task's permission; where it has none, its creator and managers."""
+    if permission := permission_of(job):
+        return actor.may(permission)
+    return job["created_by"] == actor.user_id or actor.may("jobs:admin")

@@ -49,10 +49,12 @@ async def list_jobs(
 
 @router.get("/{job_id}", response_model=JobOut, summary="Read a job", openapi_extra=budget(1))
 async def read_job(job_id: UUID, request: Request, database: Db, actor: Who) -> Response:
-    """Status, progress, result and error. The ETag changes with every progress."""
+    """Status, progress, result and error. The ETag changes with every progress.
+
+    Result and error are null for who may not do what the job does (imports and clean-ups of people)."""
     async with database.read() as session:
         job = await queries.one(session, actor, job_id)
-    tag = etag(job["row_version"])
+    tag = etag(job["row_version"], int(queries.may_read(actor, job)))
     del job["workspace_id"]
     return not_modified(request, tag) or json_response(
         {**job, "result": raw_json(job["result"])}, headers={"ETag": tag}
@@ -78,7 +80,9 @@ async def watch_job(job_id: UUID, request: Request, database: Db, actor: Who) ->
 
 @router.post("/{job_id}/cancel", status_code=202, response_model=JobStatus, summary="Cancel a job")
 async def cancel_job(job_id: UUID, database: Db, actor: Who) -> Response:
-    """At once when it has not begun; a running job is asked to stop. 409 when it has ended."""
+    """At once when it has not begun; a running job is asked to stop. 409 when it has ended.
+
+    By who started it and by managers; an import takes users:admin, a clean-up of people server:admin."""
     async with database.write() as session:
         status = await commands.cancel(session, actor, job_id)
     return json_response({"status": status}, 202)
@@ -86,7 +90,7 @@ async def cancel_job(job_id: UUID, database: Db, actor: Who) -> Response:
 
 @router.post("/{job_id}/retry", status_code=202, response_model=JobStatus, summary="Try a job again")
 async def retry_job(job_id: UUID, database: Db, actor: Who) -> Response:
-    """For jobs that are dead or were cancelled: they wait again, with all their attempts."""
+    """For jobs that are dead or were cancelled: they wait again, with all their attempts. By whom: as for cancelling."""
     async with database.write() as session:
         await commands.retry(session, actor, job_id)
     return json_response({"status": "pending"}, 202)

@@ -29,6 +29,7 @@ class Task:
 
     ``timeout`` in seconds. ``attempts``: so many failures, and the job is dead. ``backoff``: seconds before the second
     attempt, doubled for each one after it. ``schedule``: a cron expression (UTC) at which it is enqueued by itself.
+    ``permission`` (``area:action``): what it takes to cancel a job of it, to try it again, and to read what came of it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Task:
     process: bool = False
     schedule: str | None = None
     title: str = ""
+    permission: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or not _NAME.fullmatch(self.queue):

@@ -47,7 +47,7 @@ async def start_import(
     return job_id
 
 
-@task(TASK, title="Import people", timeout=6 * _HOURS, attempts=5)
+@task(TASK, title="Import people", timeout=6 * _HOURS, attempts=5, permission="users:admin")
 async def import_users(context: Context) -> None:
     """Stores the rows of an uploaded file, and goes on where the attempt before was cut off."""
     asked = msgspec.convert(context.payload, Asked)
@@ -113,7 +113,13 @@ async def start_undo(session: WriteSession, actor: Actor, cleanup_id: UUID) -> U
     return job_id
 
 
-@task(cleanup.TASK, title="Remove people who did not come for long", schedule="40 3 * * *", timeout=_HOURS)
+@task(
+    cleanup.TASK,
+    title="Remove people who did not come for long",
+    schedule="40 3 * * *",
+    timeout=_HOURS,
+    permission="server:admin",
+)
 async def clean_up(context: Context) -> None:
     """Every night; or when somebody asked for it, with their number of days."""
     by, label = await _person(context), str(context.job_id)
@@ -148,7 +154,7 @@ async def _remove_some(
     return moved
 
 
-@task(cleanup.UNDO, title="Restore the people whom a clean-up removed", timeout=_HOURS)
+@task(cleanup.UNDO, title="Restore the people whom a clean-up removed", timeout=_HOURS, permission="server:admin")
 async def undo_clean_up(context: Context) -> None:
     by, label = await _person(context), str(context.payload["cleanup"])
     state: dict[str, Any] = context.state or {"restored": 0, "left_out": 0, "after": None, "over": False}

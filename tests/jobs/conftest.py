@@ -40,3 +40,14 @@ async def as_member(client: httpx2.AsyncClient, owner: Actor, database: Database
     member = replace(stranger, role="user", manages=False)
     client.app.state.gate = Gate(b"", Budgets(database, 0), owner=member)  # type: ignore[attr-defined]
     return client
+
+
+@pytest.fixture
+async def as_colleague(client: httpx2.AsyncClient, owner: Actor, database: Database) -> httpx2.AsyncClient:
+    """The same client, but who asks is another member of the owner's workspace from now on, with the role user."""
+    async with database.write() as session:
+        stranger = await make.actor(session, "elsewhere")
+    place = {"workspace_id": owner.workspace_id, "workspace_slug": owner.workspace_slug}
+    colleague = replace(stranger, role="user", manages=False, **place)
+    client.app.state.gate = Gate(b"", Budgets(database, 0), owner=colleague)  # type: ignore[attr-defined]
+    return client

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -9,7 +10,7 @@ from uuid import uuid4
 import httpx2
 import msgspec
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
 from autoforge.access import Actor
 from autoforge.db import bulk, clock, count_statements, plans
@@ -19,8 +20,10 @@ from autoforge.db.trace import add_hook
 from autoforge.jobs import events, queries
 from autoforge.jobs.queries import STATUSES, Listing
 from autoforge.jobs.tasks import clean_up
+from autoforge.queue import Task
 from autoforge.queue.context import Context
 from autoforge.queue.pool import Pool
+from autoforge.users import tasks as people_tasks
 from tests import make
 from tests.queue import tasks
 from tests.queue.conftest import Jobs
@@ -116,7 +119,54 @@ async def test_cancelling_and_trying_again(jobs: Jobs, client: httpx2.AsyncClien
     assert (again.status_code, again.json()) == (202, {"status": "pending"})
     async with jobs.database.read() as session:
         told = await session.all(select(m.AuditEntry.action).order_by(m.AuditEntry.seq))
-    assert [row.action for row in told] == ["job.cancelled", "job.retried"]
+    assert [row.action for row in told] == ["job_cancelled", "job_retried"]
+
+
+async def test_who_did_not_start_a_job_and_does_not_manage_changes_nothing(
+    jobs: Jobs, owner: Actor, as_colleague: httpx2.AsyncClient
+) -> None:
+    job_id, others = await jobs.add(tasks.echo, 1, owner), as_colleague
+    for path in ("cancel", "retry"):
+        assert (await others.post(f"{JOBS}/{job_id}/{path}")).status_code == 403
+    assert (await jobs.read(job_id)).status == "pending"
+    gate = others.app.state.gate  # type: ignore[attr-defined]
+    mine = await jobs.add(tasks.echo, 1, gate.owner)
+    assert (await others.post(f"{JOBS}/{mine}/cancel")).status_code == 202
+    gate.owner = replace(gate.owner, role="manager", manages=True)
+    assert (await others.post(f"{JOBS}/{job_id}/cancel")).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("task", "manages"),
+    [(people_tasks.clean_up, False), (people_tasks.clean_up, True), (people_tasks.import_users, False)],
+)
+async def test_the_jobs_of_admins_are_not_for_others(
+    jobs: Jobs, owner: Actor, as_colleague: httpx2.AsyncClient, task: Task, manages: bool
+) -> None:
+    """Trying a clean-up again deletes people; and what an import says of a row is about people, too."""
+    job_id = await jobs.add(task, {"days": 100}, owner)
+    gate = as_colleague.app.state.gate  # type: ignore[attr-defined]
+    gate.owner = replace(gate.owner, role="manager" if manages else "user", manages=manages)
+    wanted = "server:admin" if task is people_tasks.clean_up else "users:admin"
+    for status in ("pending", "dead"):
+        ended = {"ended_at": clock.now()} if status == "dead" else {}
+        told = {"status": status, "result": '"ann@example.org"', "error": "for ann@example.org", **ended}
+        async with jobs.database.write() as session:
+            await session.execute(update(m.Job).where(m.Job.id == job_id).values(told))
+        for path in ("cancel", "retry"):
+            refused = await as_colleague.post(f"{JOBS}/{job_id}/{path}")
+            assert (refused.status_code, wanted in refused.json()["detail"]) == (403, True)
+            assert (await as_colleague.post(f"/w/main/jobs/{job_id}/{path}")).status_code == 403
+        read = await as_colleague.get(f"{JOBS}/{job_id}")
+        assert (read.json()["status"], read.json()["result"], read.json()["error"]) == (status, None, None)
+        page = (await as_colleague.get(f"/w/main/jobs/{job_id}")).text
+        assert not any(said in page for said in ("ann@example", "Cancel the job", "Try again"))
+    assert "ann@example" not in (await as_colleague.get(f"{JOBS}/{job_id}/events")).text
+    gate.owner = owner
+    again = await as_colleague.get(f"{JOBS}/{job_id}", headers={"If-None-Match": read.headers["etag"]})
+    assert again.json()["error"] == "for ann@example.org"
+    assert "Try again" in (await as_colleague.get(f"/w/main/jobs/{job_id}")).text
+    assert (await as_colleague.post(f"{JOBS}/{job_id}/retry")).status_code == 202
 
 
 async def test_a_running_job_is_asked_to_stop(jobs: Jobs, client: httpx2.AsyncClient, owner: Actor, pool: Pool) -> None:
