@@ -12,7 +12,7 @@ from autoforge.access import Actor, queries, sessions
 from autoforge.access.deps import TheGate, Who
 from autoforge.access.permissions import AREAS
 from autoforge.db import Database, clock
-from autoforge.errors import BadInput, Forbidden
+from autoforge.errors import BadInput, Conflict, Forbidden
 from autoforge.web.deps import Db
 from autoforge.web.forms import PageId, Posted
 from autoforge.web.html import page, seen
@@ -81,8 +81,11 @@ def _days(text: str) -> int | None:
 
 @router.post("/{key_id}/rotate")
 async def rotate_key(request: Request, key_id: PageId, database: Db, actor: Who, gate: TheGate) -> Response:
-    async with database.write() as session:
-        made = await sessions.rotate_key(session, gate.secret, actor, key_id)
+    try:
+        async with database.write() as session:
+            made = await sessions.rotate_key(session, gate.secret, actor, key_id)
+    except Conflict as error:
+        return seen(Links(actor.workspace_slug).keys(), error.detail, "failed")
     return await _shown(request, database, actor, new_key=made.text)
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 
 from autoforge.access import Actor, audit, sessions
 from autoforge.db import ReadSession, WriteSession, clock, named
@@ -21,6 +22,7 @@ USERS = "users"
 """The cache tag of what is counted and listed of people."""
 
 _LONGEST_NAME = 200
+_HAS_ACCOUNT = "There is an account with this address. A manager can add it to the workspace directly."
 _PASSWORD = named(
     "access.password", select(m.User.password_hash).where(m.User.id == bindparam("user_id")), bounded=True
 )
@@ -64,11 +66,15 @@ async def _invited(session: WriteSession, link: Any, hashed: str, name: str) -> 
     """The person with this address; one who has an account already must sign in to it, not take it over by link."""
     known = await session.first(_BY_EMAIL, {"email": link.email})
     if known is not None:
-        raise Unauthenticated("There is an account with this address. A manager can add it to the workspace directly.")
+        raise Unauthenticated(_HAS_ACCOUNT)
     now, user_id = clock.now(), new_id()
     role = "manager" if link.role == "manager" else "user"
     row = {"id": user_id, "email": link.email, "name": valid_name(name), "role": role, "password_hash": hashed}
-    await session.execute(insert(m.User), row | {"created_at": now, "updated_at": now})
+    try:
+        async with session.begin_nested():
+            await session.execute(insert(m.User), row | {"created_at": now, "updated_at": now})
+    except IntegrityError as error:  # two invitations to one address, accepted at once
+        raise Unauthenticated(_HAS_ACCOUNT) from error
     session.touch(USERS)
     return user_id
 

@@ -119,6 +119,7 @@ _KEYS = named(
         m.ApiKey.expires_at,
         m.ApiKey.last_used_at,
         m.ApiKey.revoked_at,
+        m.ApiKey.replaced_by,
         m.User.name.label("owner"),
         m.ApiKey.user_id,
     )

@@ -56,6 +56,7 @@ class KeyOut(BaseModel):
     expires_at: datetime | None
     last_used_at: datetime | None
     revoked_at: datetime | None
+    replaced_by: UUID | None = Field(description="The key that this one was rotated to; this one ends soon.")
 
 
 class MadeKeyOut(BaseModel):
@@ -95,7 +96,7 @@ async def create_key(body: KeyIn, actor: Who, gate: TheGate, once: Once) -> Resp
 
 @router.post("/keys/{key_id}/rotate", tags=["keys"], status_code=201, response_model=MadeKeyOut, summary="Rotate a key")
 async def rotate_key(key_id: UUID, actor: Who, gate: TheGate, once: Once) -> Response:
-    """A new key with the same scopes; the old one works for another 24 hours."""
+    """A new key with the same scopes; the old one works for another 24 hours. 409 when it was rotated already."""
     async with once.write() as session:
         made = await sessions.rotate_key(session, gate.secret, actor, key_id)
         body = {"id": made.key_id, "key": made.text}

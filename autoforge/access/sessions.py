@@ -21,7 +21,7 @@ from autoforge.access.tokens import digest, new_api_key, new_token, shown_prefix
 from autoforge.db import WriteSession, clock, named
 from autoforge.db import models as m
 from autoforge.db.ids import new_id
-from autoforge.errors import BadInput, Forbidden, NotFound, Unauthenticated
+from autoforge.errors import BadInput, Conflict, Forbidden, NotFound, Unauthenticated
 
 SESSION_LIFE = timedelta(days=30)
 LINK_LIFE = {"sign_in": timedelta(minutes=15), "invitation": timedelta(days=7), "password_reset": timedelta(hours=24)}
@@ -38,10 +38,23 @@ _USE_LINK = named(
     .where(m.OneTimeLink.expires_at > bindparam("now", type_=m.OneTimeLink.expires_at.type))
     .values(used_at=bindparam("now", type_=m.OneTimeLink.expires_at.type))
     .returning(
-        m.OneTimeLink.kind, m.OneTimeLink.user_id, m.OneTimeLink.workspace_id, m.OneTimeLink.email, m.OneTimeLink.role
+        m.OneTimeLink.kind,
+        m.OneTimeLink.user_id,
+        m.OneTimeLink.workspace_id,
+        m.OneTimeLink.email,
+        m.OneTimeLink.role,
+        m.OneTimeLink.created_by,
     ),
 )
-
+_MAKER = named(
+    "access.link_maker",
+    select(m.User.role, m.Membership.role.label("member_role"))
+    .outerjoin(
+        m.Membership, (m.Membership.user_id == m.User.id) & (m.Membership.workspace_id == bindparam("workspace_id"))
+    )
+    .where(m.User.id == bindparam("user_id"), m.User.is_active, m.User.deleted_at.is_(None)),
+    bounded=True,
+)
 
 _END_LINKS = named(
     "access.end_links",
@@ -156,11 +169,23 @@ async def make_welcomes(session: WriteSession, secret: bytes, actor: Actor, peop
 
 
 async def use_link(session: WriteSession, secret: bytes, token: str, kinds: Sequence[str]) -> Any:
-    """Spends a link; Unauthenticated when it is unknown, spent, expired, or of another kind."""
+    """Spends a link; Unauthenticated when it is unknown, spent, expired, or of another kind, or when who made it could
+    not make it any more."""
     row = (await session.execute(_USE_LINK, {"hash": digest(secret, token), "now": clock.now()})).first()
-    if row is None or row.kind not in kinds:
+    if row is None or row.kind not in kinds or not await _may_still_be_made(session, row):
         raise Unauthenticated("This link has expired or was used before. Ask for a new one.")
     return row
+
+
+async def _may_still_be_made(session: WriteSession, link: Any) -> bool:
+    """Links end with the right to make them (:func:`end_links_by`); this is for one made at that very moment."""
+    if link.created_by is None:
+        return True
+    maker = await session.first(_MAKER, {"user_id": link.created_by, "workspace_id": link.workspace_id})
+    if maker is None or maker.role == "admin":
+        return maker is not None
+    manages = maker.role == "manager" and maker.member_role == "manager"
+    return bool(manages and link.kind == "invitation" and link.role != "manager")
 
 
 async def set_password(
@@ -181,10 +206,25 @@ async def end_links(session: WriteSession, user_ids: Sequence[UUID]) -> None:
     await session.execute(named("access.end_links", links).values(used_at=clock.now()))
 
 
+async def end_links_by(session: WriteSession, user_ids: Sequence[UUID], workspace_id: UUID | None = None) -> None:
+    """Unused links that these people made for others work no more: one who is put out could come back by them.
+
+    With ``workspace_id`` only the invitations to it.
+    """
+    # No index leads from people to what they made; the one by expiry leaves the links of the last days to look at.
+    now = clock.now()
+    links = update(m.OneTimeLink).where(m.OneTimeLink.expires_at > now, m.OneTimeLink.created_by.in_(user_ids))
+    if workspace_id is not None:
+        links = links.where(m.OneTimeLink.workspace_id == workspace_id, m.OneTimeLink.kind == "invitation")
+    ended = named("access.end_links_by", links.where(m.OneTimeLink.used_at.is_(None)))
+    await session.execute(ended.values(used_at=now))
+
+
 async def shut_out(session: WriteSession, user_ids: Sequence[UUID]) -> None:
-    """Ends the sessions of these people, and the links that would let them in."""
+    """Ends the sessions of these people, the links that would let them in, and those that they made for others."""
     await end_where(session, m.SignInSession.user_id.in_(user_ids))
     await end_links(session, user_ids)
+    await end_links_by(session, user_ids)
 
 
 async def make_key(
@@ -214,11 +254,14 @@ async def make_key(
 async def rotate_key(session: WriteSession, secret: bytes, actor: Actor, key_id: UUID) -> MadeKey:
     """A new key in place of one's own old one, valid for as long as that was; the old one works for another 24 hours.
 
-    Forbidden for the key of somebody else: the new one would act as the wrong person.
+    Forbidden for the key of somebody else: the new one would act as the wrong person. Conflict for one that was rotated
+    already: how long it was to be valid is known of its successor alone, and of two successors nobody would tell.
     """
     row = await _key(session, actor, key_id)
     if row.user_id != actor.user_id:
         raise Forbidden("A key is rotated by the person that it belongs to; you may revoke it.")
+    if row.replaced_by is not None:
+        raise Conflict("This key was rotated already and ends by itself. Rotate the key that replaced it.")
     days = None if row.expires_at is None else max(1, -((row.created_at - row.expires_at) // timedelta(days=1)))
     made = await make_key(session, secret, actor, row.name, json.loads(row.scopes), days)
     until = clock.now() + ROTATION_OVERLAP
@@ -243,7 +286,14 @@ async def _key(session: WriteSession, actor: Actor, key_id: UUID) -> Any:
     """One's own key, or for managers any of the workspace; NotFound otherwise, or when it is revoked already."""
     actor.needs("keys:write")
     row = await session.first(
-        select(m.ApiKey.name, m.ApiKey.scopes, m.ApiKey.user_id, m.ApiKey.created_at, m.ApiKey.expires_at)
+        select(
+            m.ApiKey.name,
+            m.ApiKey.scopes,
+            m.ApiKey.user_id,
+            m.ApiKey.created_at,
+            m.ApiKey.expires_at,
+            m.ApiKey.replaced_by,
+        )
         .where(
             m.ApiKey.id == key_id,
             m.ApiKey.workspace_id == actor.workspace_id,

@@ -90,7 +90,9 @@ async def cancel_job(job_id: UUID, database: Db, actor: Who) -> Response:
 
 @router.post("/{job_id}/retry", status_code=202, response_model=JobStatus, summary="Try a job again")
 async def retry_job(job_id: UUID, database: Db, actor: Who) -> Response:
-    """For jobs that are dead or were cancelled: they wait again, with all their attempts. By whom: as for cancelling."""
+    """For jobs that are dead or were cancelled: they wait again, with all their attempts.
+
+    By whom: as for cancelling."""
     async with database.write() as session:
         await commands.retry(session, actor, job_id)
     return json_response({"status": "pending"}, 202)

@@ -21,8 +21,8 @@ from autoforge.db import WriteSession, clock, named
 from autoforge.db import models as m
 from autoforge.db.ids import new_id
 from autoforge.errors import BadInput, Conflict, Forbidden, NotFound, Stale
+from autoforge.users import addresses
 
-LONGEST_ADDRESS = 254
 MOST_PROFILE = 20_000
 
 _LOCKED = named(
@@ -65,11 +65,10 @@ def _needs_all_of_it(actor: Actor) -> None:
 
 
 def valid_email(text: str, at: str = "/email") -> str:
-    """The address in lower case; BadInput when it cannot be one. Whether it exists only a mail would tell."""
+    """The address in lower case; BadInput when it cannot be one."""
     email = text.strip().lower()
-    name, _, host = email.rpartition("@")
-    if not name or not host or len(email) > LONGEST_ADDRESS or any(c.isspace() or not c.isprintable() for c in email):
-        raise BadInput.at(at, f"{text[:60]!r} is no e-mail address.")
+    if (fault := addresses.fault_of(email)) is not None:
+        raise BadInput.at(at, fault)
     return email
 
 
@@ -77,6 +76,11 @@ def valid_role(role: str) -> str:
     if role not in ROLES:
         raise BadInput.at("/role", f"A role is one of {', '.join(ROLES)}, not {role[:40]!r}.")
     return role
+
+
+def is_less(role: str, before: str) -> bool:
+    """Whether somebody with ``role`` may do less than with the one before."""
+    return ROLES.index(role) > ROLES.index(before)
 
 
 def profile_text(profile: Mapping[str, Any]) -> str:
@@ -127,6 +131,8 @@ async def edit(
         _needs_all_of_it(actor)
     row = await _to_change(session, user_id, expected, losing=changes.get("role", "admin") != "admin")
     values = _checked(changes)
+    if "role" in values and is_less(values["role"], row.role):
+        await sessions.end_links_by(session, [user_id])
     try:
         async with session.begin_nested():
             await _set(session, user_id, values)

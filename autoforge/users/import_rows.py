@@ -6,7 +6,6 @@ remembered in a private database on disk, so that memory stays flat however long
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Self
 
 from autoforge.reading import Source
 from autoforge.reading.tables import Row, Table, read_table
+from autoforge.users import addresses
 from autoforge.users.import_mapping import PROFILE, Assigned, ColumnMap, Underivable, refuse_secrets, words
 from autoforge.users.import_reports import REASON_COLUMNS, plain_cell
 
@@ -22,10 +22,7 @@ LARGEST = 1 << 30
 """Bytes of a file, after expansion."""
 ROLES = ("user", "manager", "admin")
 """In the order of what they may do."""
-_LONGEST_EMAIL, _LONGEST_LOCAL, _LONGEST_NAME, _LONGEST_PROFILE = 254, 64, 200, 1_000
-# Words joined by single dots on both sides of the @.
-_WORD = r'[^\s@.()<>\[\]",:;\\]+'
-_ADDRESS = re.compile(rf"{_WORD}(?:\.{_WORD})*@{_WORD}(?:\.{_WORD})*")
+_LONGEST_NAME, _LONGEST_PROFILE = 200, 1_000
 _YES = words("true t yes y 1 active enabled on ja oui si sí はい 有効")
 _NO = words("false f no n 0 inactive disabled off nein non いいえ 無効")
 
@@ -140,7 +137,7 @@ class RowReader:
 
         email = texts["email"].lower()
         if not faults:
-            told("email", _wrong_email(email))
+            told("email", addresses.fault_of(email))
         name = " ".join(texts.get("name", "").split())
         told("name", _wrong_text(name, "name", _LONGEST_NAME))
         role = texts.get("role", "").casefold()
@@ -172,16 +169,6 @@ def _text(assigned: Assigned, cells: dict[str, str], faults: list[Fault]) -> str
         )
         faults.append(Fault(error.column, message))
         return ""
-
-
-def _wrong_email(email: str) -> str | None:
-    if not email:
-        return "There is no e-mail address."
-    if not email.isprintable() or not _ADDRESS.fullmatch(email):
-        return f"{email[:100]!r} is no e-mail address."
-    if len(email) > _LONGEST_EMAIL or email.index("@") > _LONGEST_LOCAL:
-        return f"An e-mail address has at most {_LONGEST_EMAIL} characters, {_LONGEST_LOCAL} before the @."
-    return None
 
 
 def _wrong_text(text: str, what: str, most: int, *, lines: bool = False) -> str | None:

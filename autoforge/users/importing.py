@@ -26,7 +26,7 @@ from autoforge.db import Database, WriteSession, bulk, clock, named
 from autoforge.db import models as m
 from autoforge.db.ids import new_id
 from autoforge.errors import BadInput
-from autoforge.users.commands import active_admins
+from autoforge.users.commands import active_admins, is_less
 from autoforge.users.import_rows import ROLES, Checked, Draft, Fault, RowReader
 
 BATCH = 1_000
@@ -190,6 +190,7 @@ class _Batch:
         self._changes: list[dict[str, Any]] = []
         self._join: list[UUID] = []
         self._leaving: list[UUID] = []
+        self._demoted: list[UUID] = []
         self._admins: set[UUID] | None = None
         self._now = clock.now()
 
@@ -324,6 +325,8 @@ class _Batch:
             self._tell("user_activated" if wanted["is_active"] else "user_deactivated", row.id, {})
         if row.is_active and not wanted["is_active"]:
             self._leaving.append(row.id)
+        elif is_less(wanted["role"], row.role):
+            self._demoted.append(row.id)
 
     async def update(self) -> None:
         """Stores what :meth:`existing` collected."""
@@ -336,6 +339,8 @@ class _Batch:
             await self._session.execute(make(m.Membership).on_conflict_do_nothing(), rows)
         if self._leaving:
             await sessions.shut_out(self._session, self._leaving)
+        if self._demoted:
+            await sessions.end_links_by(self._session, self._demoted)
         self._session.touch(USERS, ACCESS)
 
     def _tell(self, action: str, user_id: UUID, detail: dict[str, Any]) -> None:

@@ -36,6 +36,17 @@ _VERSION = named(
     select(m.Workspace.row_version).where(m.Workspace.id == bindparam("workspace_id")).with_for_update(),
     bounded=True,
 )
+# All of them are locked, in one order: of two managers who leave at once, one has to wait and is refused.
+_MANAGERS = named(
+    "workspaces.managers",
+    select(m.User.id)
+    .select_from(m.Membership)
+    .join(m.User, m.User.id == m.Membership.user_id)
+    .where(m.Membership.workspace_id == bindparam("workspace_id"), m.Membership.role == "manager")
+    .where(m.User.role != "user", m.User.is_active, m.User.deleted_at.is_(None))
+    .order_by(m.Membership.user_id)
+    .with_for_update(of=m.Membership),
+)
 _BY_EMAIL = named(
     "workspaces.by_email",
     select(m.User.id, m.User.role).where(m.User.email == bindparam("email"), m.User.deleted_at.is_(None)),
@@ -113,10 +124,12 @@ def _check_role(role: str, role_of_person: str | None) -> None:
 
 
 async def set_role(session: WriteSession, actor: Actor, user_id: UUID, role: str) -> None:
-    """Makes a member a manager of this workspace, or a manager a member."""
+    """Makes a member a manager of this workspace, or a manager a member. Conflict for the last manager."""
     actor.needs("users:write")
     person = await _member(session, actor, user_id)
     _check_role(role, person.role)
+    if role != "manager":
+        await _give_up_managing(session, actor, user_id)
     mine = (m.Membership.workspace_id == actor.workspace_id) & (m.Membership.user_id == user_id)
     await session.execute(update(m.Membership).where(mine).values(role=role))
     session.touch(sessions.ACCESS)
@@ -124,16 +137,28 @@ async def set_role(session: WriteSession, actor: Actor, user_id: UUID, role: str
 
 
 async def remove(session: WriteSession, actor: Actor, user_id: UUID) -> None:
-    """Out of the workspace within two seconds, keys to it included; what they made stays. One may leave oneself."""
+    """Out of the workspace within two seconds, keys to it included; what they made stays. One may leave oneself.
+
+    Invitations that they made end. Conflict for the last manager, unless an admin removes them.
+    """
     if user_id != actor.user_id or not actor.holds("users:write"):
         actor.needs("users:write")
     person = await _member(session, actor, user_id)
     if person.kind == "personal":
         raise Conflict("A personal workspace keeps its one member.")
+    await _give_up_managing(session, actor, user_id)
     mine = (m.Membership.workspace_id == actor.workspace_id) & (m.Membership.user_id == user_id)
     await session.execute(delete(m.Membership).where(mine))
     session.touch(sessions.ACCESS)
     audit.record(session, actor, "member_removed", "user", user_id, {"email": person.email})
+
+
+async def _give_up_managing(session: WriteSession, actor: Actor, user_id: UUID) -> None:
+    """Before somebody is no manager here any more: the last one stays, and invitations go with who made them."""
+    managers = [row.id for row in await session.all(_MANAGERS, {"workspace_id": actor.workspace_id})]
+    if managers == [user_id] and actor.role != "admin":
+        raise Conflict("This is the last manager of the workspace. Make another member a manager first.")
+    await sessions.end_links_by(session, [user_id], actor.workspace_id)
 
 
 async def _member(session: WriteSession, actor: Actor, user_id: UUID) -> Any:
@@ -151,6 +176,8 @@ async def invite(session: WriteSession, secret: bytes, actor: Actor, email: str,
     _check_role(role, None)
     if role == "manager" and actor.role != "admin":
         raise Forbidden("Only admins invite managers: a manager is more than a member of this workspace.")
+    if role == "manager":
+        actor.needs("users:admin")  # as for making one: a key that may only write makes no managers
     if await session.first(_BY_EMAIL, {"email": email}) is not None:
         raise Conflict("This address has an account: add the person directly.")
     audit.record(session, actor, "invited", "workspace", actor.workspace_id, {"email": email, "role": role})

@@ -94,7 +94,7 @@ async def set_role(user_id: PageId, database: Db, actor: Who, fields: Posted) ->
     try:
         async with database.write() as session:
             await workspace_commands.set_role(session, actor, user_id, fields.get("role", ""))
-    except BadInput as error:
+    except (BadInput, Conflict) as error:
         return seen(address, error.detail, "failed")
     return seen(address, "Saved.")
 

@@ -203,3 +203,25 @@ def test_roles_and_permissions(area: str) -> None:
     assert not allows("manager", True, ("*:admin",), "server:admin")
     assert covers(("*:read",), f"{area}:read")
     assert not covers((f"{area}:admin",), "*:read")
+
+
+@pytest.mark.parametrize("days", [None, 30])
+async def test_a_key_is_rotated_once_and_its_successor_again(site: Site, days: int | None) -> None:
+    """A second rotation of the same key would take the hours that it has left for the lifetime that was chosen."""
+    _, first = await make(site, "prompts:read", days=days)
+    second = (await site.client.post(f"{KEYS}/{first}/rotate")).json()["id"]
+    refused = await site.client.post(f"{KEYS}/{first}/rotate")
+    assert (refused.status_code, "rotated already" in refused.json()["detail"]) == (409, True)
+    third = (await site.client.post(f"{KEYS}/{second}/rotate")).json()["id"]
+    listed = {key["id"]: key for key in (await site.client.get(KEYS)).json()}
+    assert (listed[first]["replaced_by"], listed[third]["replaced_by"]) == (second, None)
+    ends = listed[third]["expires_at"]
+    assert ends is None if days is None else ends > (clock.now() + timedelta(days=days - 1)).isoformat()
+    page = f"/w/main/keys/{first}/rotate"
+    assert (await site.client.post(page)).status_code == 303
+    assert (await site.client.get("/w/main/keys")).text.count("/rotate") == 1 + _of_site(await site.client.get(KEYS))
+
+
+def _of_site(keys: Any) -> int:
+    """The key that asks is of the owner, too."""
+    return sum(1 for key in keys.json() if key["name"] == "tests" and key["owner"] == "Local owner")

@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import func, insert, select, update
 
-from autoforge.access import Actor
+from autoforge.access import Actor, members
 from autoforge.db import clock, trace
 from autoforge.db import models as m
 from autoforge.db.ids import new_id
-from autoforge.errors import BadInput, Conflict
+from autoforge.errors import BadInput, Conflict, Unauthenticated
 from autoforge.users import commands, leaving, queries
 from autoforge.users.queries import Listing
 from tests import make
 from tests.access.people import PASSWORD, browsing, entries, person, sign_in
-from tests.web.site import Site, opened, settings
+from tests.web.site import Site, key, opened, settings
 
 USERS = "/api/v1/users"
 HERE = {"X-Workspace": "main"}
@@ -367,3 +369,138 @@ async def test_a_page_costs_the_same_whatever_there_is(site: Site) -> None:
             await site.client.get(USERS)
         counts.append(counted.count)
     assert 1 <= counts[0] == counts[1] <= 2
+
+
+# --- what somebody leaves behind when they are put out ----------------------------------------------------------------
+
+
+async def invited_by(site: Site, client: httpx2.AsyncClient, email: str, place: str = "main") -> str:
+    answer = await client.post(f"/api/v1/workspaces/{place}/invitations", json={"email": email})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["link"]).partition("=")[2]
+
+
+async def comes_in(site: Site, token: str) -> bool:
+    async with browsing(site) as client:
+        answer = await client.post("/welcome", data={"token": token, "password": PASSWORD, "name": "Back"})
+        assert answer.status_code in (303, 401), answer.text
+    return answer.status_code == 303
+
+
+@pytest.mark.parametrize("how", ["deactivate", "delete", "demote", "import", "import demotes", "leave", "lower"])
+async def test_invitations_end_with_the_right_to_invite(site: Site, how: str) -> None:
+    grace = await person(site, "grace@example.com", role="manager", member=True)
+    async with signed_in(site, "grace@example.com") as client:
+        await client.post("/api/v1/workspaces", json={"name": "Elsewhere"})
+        here = await invited_by(site, client, "back@example.com")
+        there = await invited_by(site, client, "other@example.com", "elsewhere")
+    kept = await invited_by(site, site.client, "kept@example.com")
+    member = f"/api/v1/workspaces/main/members/{grace}"
+    text = {"import": "email,active\ngrace@example.com,no\n", "import demotes": "email,role\ngrace@example.com,user\n"}
+    request: tuple[str, str, dict[str, Any]] = {
+        "deactivate": ("POST", f"{USERS}/{grace}/deactivate", {}),
+        "delete": ("DELETE", f"{USERS}/{grace}", {}),
+        "demote": ("PATCH", f"{USERS}/{grace}", {"json": {"role": "user"}}),
+        "leave": ("DELETE", member, {}),
+        "lower": ("PUT", member, {"json": {"role": "member"}}),
+    }.get(how) or (
+        "POST",
+        f"{USERS}/import?on_existing=update",
+        {"content": text[how], "headers": {"Content-Type": "text/csv"}},
+    )
+    method, path, more = request
+    assert (await site.client.request(method, path, **more)).status_code in (200, 204)
+    left = [one["email"] for one in (await site.client.get("/api/v1/workspaces/main/invitations")).json()]
+    assert left == ["kept@example.com"]
+    assert not await comes_in(site, here)
+    assert await comes_in(site, there) == (how in ("leave", "lower"))
+    assert await comes_in(site, kept)
+
+
+@pytest.mark.parametrize(
+    "values", [{"is_active": False}, {"role": "user"}, {"deleted_at": datetime(2026, 1, 1, tzinfo=UTC)}]
+)
+async def test_a_link_made_while_its_maker_is_put_out_lets_nobody_in(site: Site, values: dict[str, Any]) -> None:
+    """The two transactions pass each other: what the one ended, the other has not stored yet."""
+    grace = await person(site, "grace@example.com", role="manager", member=True)
+    async with signed_in(site, "grace@example.com") as client:
+        token = await invited_by(site, client, "back@example.com")
+    async with site.database.write() as session:
+        await session.execute(update(m.User).where(m.User.id == grace).values(values))
+    assert not await comes_in(site, token)
+
+
+async def test_a_password_link_ends_with_the_admin_who_made_it(site: Site) -> None:
+    root, ada = await person(site, "root@example.com", role="admin"), await person(site)
+    async with signed_in(site, "root@example.com") as client:
+        token = (await client.post(f"{USERS}/{ada}/link")).json()["link"].partition("=")[2]
+    assert (await site.client.post(f"{USERS}/{root}/deactivate")).status_code == 204
+    assert not await comes_in(site, token)
+
+
+async def test_two_invitations_to_one_address_make_one_person(site: Site) -> None:
+    path = "/api/v1/workspaces/main/invitations"
+    form = {"email": "new@example.com"}
+    tokens = [(await site.client.post(path, json=form)).json()["link"].partition("=")[2] for _ in range(2)]
+    assert sorted(await asyncio.gather(*(comes_in(site, token) for token in tokens))) == [False, True]
+    # Whoever comes second found nobody when looking, and somebody when storing.
+    async with site.database.write() as session:
+        link = SimpleNamespace(email="new@example.com", role="member")
+        before = members._BY_EMAIL
+        members._BY_EMAIL = select(m.User.id).where(m.User.id == new_id())
+        try:
+            with pytest.raises(Unauthenticated):
+                await members._invited(session, link, "hash", "Second")
+        finally:
+            members._BY_EMAIL = before
+        assert await session.scalar(select(func.count()).select_from(m.User)) > 0  # the transaction lives
+
+
+async def test_a_key_that_may_only_write_invites_no_managers(site: Site) -> None:
+    path, form = "/api/v1/workspaces/main/invitations", {"email": "new@example.com", "role": "manager"}
+    writing, all_of_it = await key(site.app, site.owner, "users:write"), await key(site.app, site.owner, "users:admin")
+    refused = await site.client.post(path, json=form, headers=writing)
+    assert (refused.status_code, "users:admin" in refused.json()["detail"]) == (403, True)
+    assert (await site.client.post(path, json={**form, "role": "member"}, headers=writing)).status_code == 201
+    assert (await site.client.post(path, json=form, headers=all_of_it)).status_code == 201
+
+
+async def test_the_last_manager_of_a_workspace_stays(site: Site) -> None:
+    grace = await person(site, "grace@example.com", role="manager", member=True)
+    other = await person(site, "other@example.com", role="manager")
+    async with signed_in(site, "grace@example.com") as client:
+        await client.post("/api/v1/workspaces", json={"name": "Soon"})
+        member = f"/api/v1/workspaces/soon/members/{grace}"
+        for answer in (await client.delete(member), await client.put(member, json={"role": "member"})):
+            assert (answer.status_code, "last manager" in answer.json()["detail"]) == (409, True)
+        left = await client.post(f"/w/soon/people/{grace}/role", data={"role": "member"})
+        assert (left.status_code, left.headers["location"]) == (303, "/w/soon/people")
+        add = {"email": "other@example.com", "role": "manager"}
+        assert (await client.post("/api/v1/workspaces/soon/members", json=add)).status_code == 201
+        await site.client.post(f"{USERS}/{other}/deactivate")
+        assert (await client.delete(member)).status_code == 409  # who is shut out manages nothing
+        await site.client.post(f"{USERS}/{other}/activate")
+        assert (await client.delete(member)).status_code == 204
+    async with signed_in_as_owner(site) as client:
+        gone = await client.delete(f"/api/v1/workspaces/soon/members/{other}")
+        assert gone.status_code == 204  # an admin looks after it now
+
+
+WRONG_ADDRESSES = ["a..b@x", "a,b@x.org", "x@y@z.org", "", "@x.org", "a@", "a b@x.org", "a@x..org", f"{'a' * 65}@x.org",
+                   f"a@{'x' * 260}.org"]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", [*WRONG_ADDRESSES, "a@x\u200b.org"])
+async def test_one_rule_for_addresses_wherever_they_are_typed(site: Site, wrong: str) -> None:
+    ada = await person(site)
+    for method, path, body in (
+        ("POST", USERS, {"email": wrong, "name": "X"}),
+        ("PATCH", f"{USERS}/{ada}", {"email": wrong}),
+        ("POST", "/api/v1/workspaces/main/members", {"email": wrong}),
+        ("POST", "/api/v1/workspaces/main/invitations", {"email": wrong}),
+    ):
+        answer = await site.client.request(method, path, json=body)
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/email"), path
+    rows = f'email,name\n"{wrong}",X\n'
+    imported = await site.client.post(f"{USERS}/import", content=rows, headers={"Content-Type": "text/csv"})
+    assert imported.json()["failed"] == 1
