@@ -95,11 +95,33 @@ async def _identify(request: Request) -> Actor:
     kind, _, key = request.headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer" and key:
         return await _by_key(request, gate, key.strip(), slug)
+    slug = slug or request.headers.get("x-workspace")
     if token := request.cookies.get(COOKIE):
-        return await _by_session(request, gate, token, slug or request.headers.get("x-workspace"))
+        try:
+            return await _by_session(request, gate, token, slug)
+        except Unauthenticated:
+            if gate.owner is None:
+                raise  # else it is a cookie from another time, or of another server on this machine
     if gate.owner is not None:
-        return _in_workspace(gate.owner, slug)
+        return await _as_owner(request, gate.owner, slug)
     raise Unauthenticated("Sign in, or send an API key as `Authorization: Bearer ...`.")
+
+
+async def _as_owner(request: Request, owner: Actor, slug: str | None) -> Actor:
+    """The owner where nobody signs in, in the workspace that is asked for; no statement for the one they start in."""
+    if slug is None or slug == owner.workspace_slug:
+        return owner
+    services: Services = request.app.state.services
+
+    async def load() -> Actor | None:
+        async with services.database.read() as session:
+            return await queries.in_workspace(session, owner.user_id, slug)
+
+    key = cache_key(ACCESS, owner.user_id.hex, slug)
+    found = await services.cache.get_or_load(key, Kind.ACCESS, (ACCESS,), load)
+    if found is None:
+        raise NotFound(f"There is no workspace {slug!r}, or you are not a member of it.")
+    return found
 
 
 def _in_workspace(actor: Actor, slug: str | None) -> Actor:
@@ -151,22 +173,22 @@ async def _by_session(request: Request, gate: Gate, token: str, slug: str | None
         raise Forbidden("A change that is made with a sign-in cookie must say where it comes from (Origin).")
     hashed = digest(gate.secret, token)
 
-    async def load() -> Known | None:
-        async with services.database.read() as session:
-            row = await queries.by_session(session, hashed, slug)
-        if row is None:
-            return None
-        _note_use(gate, services.database, _SESSION_SEEN, row.session_id, row.seen_at)
-        return queries.actor_of(row), row.expires_at
+    async def find(place: str | None) -> Known | None:
+        async def load() -> Known | None:
+            async with services.database.read() as session:
+                row = await queries.by_session(session, hashed, place)
+            if row is None:
+                return None
+            _note_use(gate, services.database, _SESSION_SEEN, row.session_id, row.seen_at)
+            return queries.actor_of(row), row.expires_at
 
-    key = cache_key(ACCESS, hashed.hex(), slug)
-    found = await services.cache.get_or_load(key, Kind.ACCESS, (ACCESS,), load, _lasts(services))
-    if found is not None:
+        key = cache_key(ACCESS, hashed.hex(), place)
+        return await services.cache.get_or_load(key, Kind.ACCESS, (ACCESS,), load, _lasts(services))
+
+    if (found := await find(slug)) is not None:
         return found[0]
-    if slug is not None:
-        async with services.database.read() as session:
-            if await queries.by_session(session, hashed, None) is not None:
-                raise NotFound(f"There is no workspace {slug!r}, or you are not a member of it.")
+    if slug is not None and await find(None) is not None:
+        raise NotFound(f"There is no workspace {slug!r}, or you are not a member of it.")
     raise Unauthenticated("Your sign-in has ended. Sign in again.")
 
 

@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from autoforge.db import Database, WriteSession, clock, named
 from autoforge.db import models as m
 from autoforge.db.types import from_microseconds, to_microseconds
-from autoforge.errors import TooManyRequests
+from autoforge.errors import DatabaseTimeout, Overloaded, TooManyRequests
+
+log = structlog.get_logger(__name__)
 
 _RECENT = named(
     "limits.recent",
@@ -60,11 +63,12 @@ async def _ensure(session: WriteSession, key: str, now: datetime) -> None:
 
 @dataclass(slots=True)
 class _Portion:
-    """What this process may still use in a minute, and whether the minute's budget is gone."""
+    """What this process may still use in a minute, what all have taken, and whether the minute's budget is gone."""
 
     minute: int
     left: int = 0
     remaining: int = 0
+    used: int = 0
     spent: bool = False
     refill: asyncio.Task[None] | None = None
 
@@ -77,6 +81,7 @@ class Budgets:
         self._portion = max(1, most // 50)
         self._early = self._portion // 4
         self._held: dict[str, _Portion] = {}
+        self._is_counting = True
 
     async def take(self, key: str) -> tuple[int, int]:
         """Uses one request of this minute; (how many are left at least, seconds until the next minute).
@@ -118,13 +123,20 @@ class Budgets:
 
     async def _refill(self, key: str, held: _Portion) -> None:
         try:
-            used = await self._take_portion(f"{key}:{held.minute}", held.minute)
+            held.used = await self._take_portion(f"{key}:{held.minute}", held.minute)
+            self._is_counting = True
+        except (Overloaded, DatabaseTimeout) as error:
+            # A disk that is full must not stop who only reads: this process counts alone until it can be written.
+            held.used += self._portion
+            if self._is_counting:
+                log.warning("requests are counted in this process alone for now", error=error.detail)
+            self._is_counting = False
         finally:
             held.refill = None
-        over = max(0, used - self.most)
+        over = max(0, held.used - self.most)
         granted = max(0, self._portion - over)
         held.left += granted
-        held.remaining = max(0, self.most - used)
+        held.remaining = max(0, self.most - held.used)
         held.spent = granted == 0
 
     async def _take_portion(self, key: str, minute: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -32,6 +33,20 @@ Text = Annotated[str, Form(max_length=2_000), AfterValidator(storable)]
 def address_of(request: Request) -> str:
     """The client's address; behind a proxy that the settings trust, the one that the proxy saw."""
     return request.client.host if request.client else "unknown"
+
+
+def counted_as(address: str) -> str:
+    """What stands for the one behind an address: of IPv6 the network of 64 bits, in which anybody has addresses to
+    waste."""
+    try:
+        known = ip_address(address)
+    except ValueError:
+        return address[:100]
+    if isinstance(known, IPv4Address):
+        return str(known)
+    if known.ipv4_mapped is not None:
+        return str(known.ipv4_mapped)
+    return str(IPv6Network((int(known) >> 64 << 64, 64)))
 
 
 def local_path(text: str) -> str:
@@ -93,7 +108,7 @@ async def _count_try(request: Request, database: Database, gate: Gate, email: st
     """
     account = hashlib.blake2b(email.encode(), key=gate.secret, digest_size=16).hexdigest()
     async with database.write() as session:
-        await exactly(session, f"sign-in:address:{address_of(request)[:100]}", PER_MINUTE, 60)
+        await exactly(session, f"sign-in:address:{counted_as(address_of(request))}", PER_MINUTE, 60)
         if email:
             await exactly(session, f"sign-in:account:{account}", PER_MINUTE, 60)
 

@@ -79,6 +79,15 @@ _BY_SESSION = named(
     .limit(1),
     bounded=True,
 )
+_IN_WORKSPACE = named(
+    "access.person_in_workspace",
+    select(*_PERSON, *_PLACE)
+    .select_from(m.User)
+    .join(m.Workspace, m.Workspace.slug == bindparam("slug"))
+    .outerjoin(m.Membership, _is_theirs)
+    .where(m.User.id == bindparam("user_id"), _IS_ACTIVE, _visible()),
+    bounded=True,
+)
 _FOR_SIGN_IN = named(
     "access.for_sign_in",
     select(m.User.id, m.User.name, m.User.password_hash, m.User.is_active).where(
@@ -159,6 +168,12 @@ _WORKSPACES = named(
 async def first_admin(session: ReadSession, workspace_slug: str) -> Actor | None:
     """The oldest active admin, in a workspace: who the command line acts as, and who owns the embedded default."""
     row = await session.first(_OWNER, {"slug": workspace_slug})
+    return None if row is None else actor_of(row)
+
+
+async def in_workspace(session: ReadSession, user_id: UUID, slug: str) -> Actor | None:
+    """A person in a workspace that they see; None when they do not, or are not active."""
+    row = await session.first(_IN_WORKSPACE, {"user_id": user_id, "slug": slug})
     return None if row is None else actor_of(row)
 
 

@@ -7,9 +7,12 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import func, select
 
 from autoforge.access.permissions import ACTIONS, AREAS, SERVER, allows, covers
 from autoforge.db import clock
+from autoforge.db import models as m
+from autoforge.errors import DatabaseUnavailable
 from tests.access.people import browsing, entries, person, sign_in
 from tests.web.site import Site
 
@@ -225,3 +228,33 @@ async def test_a_key_is_rotated_once_and_its_successor_again(site: Site, days: i
 def _of_site(keys: Any) -> int:
     """The key that asks is of the owner, too."""
     return sum(1 for key in keys.json() if key["name"] == "tests" and key["owner"] == "Local owner")
+
+
+class Full:
+    """A database on a disk that is full: reading goes on, and nothing can be written. ``is_full`` may change."""
+
+    def __init__(self, database: Any) -> None:
+        self._database, self.is_full = database, True
+
+    def write(self) -> Any:
+        if self.is_full:
+            raise DatabaseUnavailable("The disk is full.")
+        return self._database.write()
+
+
+async def test_a_full_disk_stops_no_reads(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from autoforge.access.limits import Budgets
+
+    logged: list[str] = []
+    monkeypatch.setattr("autoforge.access.limits.log.warning", lambda said, **_: logged.append(said), raising=False)
+    disk: Any = Full(site.database)
+    site.app.state.gate.budgets = budgets = Budgets(disk, 100)
+    answers = [await site.client.get("/api/v1/me") for _ in range(210)]
+    statuses = [answer.status_code for answer in answers]
+    assert set(statuses) == {200, 429}  # this process counts for itself
+    assert 100 <= statuses.count(200) <= 200
+    assert len(logged) == 1
+    disk.is_full = False
+    assert (await budgets.take("read:somebody else"))[0] > 0
+    async with site.database.read() as session:
+        assert await session.scalar(select(func.count()).select_from(m.RateLimit)) == 1

@@ -11,6 +11,7 @@ import pytest
 
 from autoforge.access import sessions
 from autoforge.access.limits import exactly
+from autoforge.access.pages import counted_as
 from autoforge.access.tasks import forget
 from autoforge.db import clock
 from autoforge.db.trace import count_statements
@@ -118,6 +119,33 @@ async def test_five_tries_a_minute_whatever_the_header_says(site: Site) -> None:
             statuses.append((await attacker.post("/sign-in", data=data, headers=forged)).status_code)
     assert statuses.count(401) <= 10  # five within any minute; the test may run into a second one
     assert statuses.count(401) + statuses.count(429) == 1_000
+
+
+async def test_five_tries_a_minute_for_a_network_of_ipv6(site: Site) -> None:
+    """Whoever has one address of IPv6 has 2^64 of them."""
+    statuses = []
+    for number in range(8):
+        async with browsing(site, f"2001:db8:0:7::{number:x}") as client:
+            data = {"email": f"somebody-{number}@example.com", "password": "guess"}
+            statuses.append((await client.post("/sign-in", data=data)).status_code)
+    assert statuses == [401] * 5 + [429] * 3
+    async with browsing(site, "2001:db8:0:8::1") as neighbour:
+        assert (await sign_in(neighbour, password="guess")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:DB8:0:7::1", "2001:db8:0:7::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unknown", "unknown"),
+        ("x" * 300, "x" * 100),
+    ],
+)
+def test_what_stands_for_an_address(address: str, counted: str) -> None:
+    assert counted_as(address) == counted
 
 
 async def test_five_tries_a_minute_for_an_account_from_anywhere(site: Site) -> None:
