@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field
 
-from autoforge.web.text import Line
+from autoforge.web.text import JsonObject, Line
 
 Role = Literal["admin", "manager", "user"]
 MemberRole = Literal["manager", "member"]
@@ -24,14 +24,14 @@ class UserIn(Strict):
     email: Line = Field(examples=["ada@example.com"])
     name: Line = Field(examples=["Ada Lovelace"])
     role: Role = "user"
-    profile: dict[str, JsonValue] = Field(default_factory=dict, description="Whatever else is known of the person.")
+    profile: JsonObject = Field(default_factory=dict, description="Whatever else is known of the person.")
 
 
 class UserEdit(Strict):
     email: Line | None = None
     name: Line | None = None
     role: Role | None = None
-    profile: dict[str, JsonValue] | None = None
+    profile: JsonObject | None = None
 
 
 class TransferIn(Strict):

@@ -15,6 +15,7 @@ from fastapi import Depends, Request
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from autoforge.errors import AutoforgeError, BadInput, FieldError, NotFound
+from autoforge.web.text import storable
 
 MOST_FIELDS = 10_000
 MOST_BYTES = 16 * 1024 * 1024
@@ -25,11 +26,24 @@ Model = TypeVar("Model", bound=BaseModel)
 
 async def _posted(request: Request) -> dict[str, str]:
     form = await request.form(max_fields=MOST_FIELDS, max_part_size=MOST_BYTES)
-    return {name: plain_lines(value) for name, value in form.items() if isinstance(value, str)}
+    fields = {name: plain_lines(value) for name, value in form.items() if isinstance(value, str)}
+    if faults := [fault for name, text in fields.items() if (fault := _fault(name, text)) is not None]:
+        raise BadInput("; ".join(fault.message for fault in faults[:3]), errors=faults[:50])
+    return fields
+
+
+def _fault(name: str, text: str) -> FieldError | None:
+    """What no database of ours could keep: browsers do not send it, so that no form has to show it at its field."""
+    try:
+        storable(name)
+        storable(text)
+    except ValueError as error:
+        return FieldError(f"/{name}", _sentence(str(error)))
+    return None
 
 
 Posted = Annotated[dict[str, str], Depends(_posted)]
-"""The fields of a posted form; of a name that was sent several times, the last one."""
+"""The fields of a posted form, the last one of each name. BadInput for text that is not storable."""
 
 
 def plain_lines(text: str) -> str:

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import math
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, JsonValue, StringConstraints
 
 
 def storable(value: str) -> str:
     """For ``AfterValidator``: the text itself, or ValueError when no database of ours could keep it."""
     if "\x00" in value:
         raise ValueError("the character U+0000 cannot be stored; remove it")
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError("half of a surrogate pair cannot be stored; send the whole character")
     return value
 
 
+def storable_json(value: Any) -> Any:
+    """For ``AfterValidator``: the JSON itself, or ValueError for a text in it, a key included, that is not storable, or
+    a number that JSON does not have."""
+    waiting: list[Any] = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            storable(item)
+        elif isinstance(item, float) and not math.isfinite(item):
+            raise ValueError("NaN and infinity are not JSON")
+        elif isinstance(item, dict):
+            waiting += [*item.keys(), *item.values()]
+        elif isinstance(item, list):
+            waiting += item
+    return value
+
+
+JsonObject = Annotated[dict[str, JsonValue], AfterValidator(storable_json)]
 MAX_LINE = 200
 MAX_PROSE = 20_000
 Line = Annotated[str, StringConstraints(max_length=MAX_LINE), AfterValidator(storable)]
