@@ -14,7 +14,7 @@ from autoforge.access.permissions import AREAS
 from autoforge.db import Database, clock
 from autoforge.errors import BadInput, Conflict, Forbidden
 from autoforge.web.deps import Db
-from autoforge.web.forms import PageId, Posted
+from autoforge.web.forms import PageId, Typed
 from autoforge.web.html import page, seen
 from autoforge.web.links import Links
 from autoforge.web.responses import budget
@@ -59,7 +59,7 @@ def _errors(error: BadInput | None) -> dict[str, str]:
 
 
 @router.post("")
-async def make_key(request: Request, database: Db, actor: Who, gate: TheGate, fields: Posted) -> Response:
+async def make_key(request: Request, database: Db, actor: Who, gate: TheGate, fields: Typed) -> Response:
     """The only page that ever shows the key; it is not kept for going back."""
     try:
         scopes = [f"{area}:{fields[f'scope-{area}']}" for area in AREAS if fields.get(f"scope-{area}")]

@@ -16,6 +16,7 @@ from autoforge.db import ReadSession, WriteSession, clock, named
 from autoforge.db import models as m
 from autoforge.db.ids import new_id
 from autoforge.errors import BadInput, Unauthenticated
+from autoforge.web.text import check_storable
 
 WELCOMING = ("invitation", "password_reset")
 USERS = "users"
@@ -83,7 +84,7 @@ def valid_name(name: str) -> str:
     """BadInput for no name, or a very long one."""
     if not name.strip() or len(name) > _LONGEST_NAME:
         raise BadInput.at("/name", f"A name has 1 to {_LONGEST_NAME} characters.")
-    return name.strip()
+    return check_storable(name.strip(), "/name")
 
 
 async def rename(session: WriteSession, actor: Actor, name: str) -> None:

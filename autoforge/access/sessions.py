@@ -22,6 +22,7 @@ from autoforge.db import WriteSession, clock, named
 from autoforge.db import models as m
 from autoforge.db.ids import new_id
 from autoforge.errors import BadInput, Conflict, Forbidden, NotFound, Unauthenticated
+from autoforge.web.text import check_storable
 
 SESSION_LIFE = timedelta(days=30)
 LINK_LIFE = {"sign_in": timedelta(minutes=15), "invitation": timedelta(days=7), "password_reset": timedelta(hours=24)}
@@ -232,7 +233,7 @@ async def make_key(
 ) -> MadeKey:
     """A key for the actor's workspace that can do at most what the actor may. BadInput for unknown scopes."""
     actor.needs("keys:write")
-    name = name.strip()
+    name = check_storable(name.strip(), "/name")
     if not 1 <= len(name) <= 200:
         raise BadInput.at("/name", "A key's name has 1 to 200 characters.")
     for index, scope in enumerate(scopes):

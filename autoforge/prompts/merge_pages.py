@@ -29,7 +29,7 @@ from autoforge.prompts.schemas import VersionMessage
 from autoforge.reading import Source
 from autoforge.reading.documents import parse_json
 from autoforge.web.deps import Db
-from autoforge.web.forms import PageId, Posted, checked, whole
+from autoforge.web.forms import PageId, Typed, checked, whole
 from autoforge.web.html import page, seen
 from autoforge.web.links import Links
 from autoforge.web.responses import budget
@@ -51,7 +51,7 @@ async def look_at_merge(
 
 
 @router.post("")
-async def save_merge(prompt_id: PageId, request: Request, database: Db, actor: Who, fields: Posted) -> Response:
+async def save_merge(prompt_id: PageId, request: Request, database: Db, actor: Who, fields: Typed) -> Response:
     ours, theirs = fields.get("ours", MAIN), fields.get("theirs", "")
     async with database.read() as session:
         prompt, sides = await _read(session, actor, prompt_id, ours, theirs)

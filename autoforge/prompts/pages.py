@@ -18,7 +18,7 @@ from autoforge.prompts.commands import Draft
 from autoforge.prompts.queries import Listing
 from autoforge.prompts.schemas import PromptEdit
 from autoforge.web.deps import Db
-from autoforge.web.forms import PageId, Posted, checked
+from autoforge.web.forms import PageId, Typed, checked
 from autoforge.web.html import page, seen
 from autoforge.web.links import Links
 from autoforge.web.paging import After, Words, pager
@@ -79,7 +79,7 @@ def _new(request: Request, values: Mapping[str, Any], errors: Mapping[str, str],
 
 
 @router.post("")
-async def create_prompt(request: Request, database: Db, actor: Who, fields: Posted) -> Response:
+async def create_prompt(request: Request, database: Db, actor: Who, fields: Typed) -> Response:
     values = page_forms.typed_values(fields)
     if not page_forms.is_saving(fields):
         return _new(request, values, {})
@@ -133,7 +133,7 @@ def _settings(
 @router.post("/{prompt_id}/settings")
 @router.post("/{prompt_id}/rename")
 @router.post("/{prompt_id}/status")
-async def edit_prompt(prompt_id: PageId, request: Request, database: Db, actor: Who, fields: Posted) -> Response:
+async def edit_prompt(prompt_id: PageId, request: Request, database: Db, actor: Who, fields: Typed) -> Response:
     """Sets what the form has a field for: all of it, or only the name, or only the status."""
     async with database.read() as session:
         prompt = await queries.one(session, actor.workspace_id, prompt_id)

@@ -14,7 +14,7 @@ from autoforge.prompts import page_forms, template_commands, template_queries
 from autoforge.prompts.content import PromptContent
 from autoforge.prompts.template_commands import TemplateDraft
 from autoforge.web.deps import Db
-from autoforge.web.forms import PageId, Posted, errors_by_field, whole
+from autoforge.web.forms import PageId, Typed, errors_by_field, whole
 from autoforge.web.html import page, seen
 from autoforge.web.links import Links
 from autoforge.web.responses import budget
@@ -43,7 +43,7 @@ def _form(
 
 
 @router.post("")
-async def create_template(request: Request, database: Db, actor: Who, fields: Posted) -> Response:
+async def create_template(request: Request, database: Db, actor: Who, fields: Typed) -> Response:
     values = _typed(fields)
     if not page_forms.is_saving(fields):
         return _form(request, None, values, {})
@@ -97,7 +97,7 @@ async def edit_template(template_id: PageId, request: Request, database: Db, act
 
 
 @router.post("/{template_id}/edit")
-async def save_template(template_id: PageId, request: Request, database: Db, actor: Who, fields: Posted) -> Response:
+async def save_template(template_id: PageId, request: Request, database: Db, actor: Who, fields: Typed) -> Response:
     values = _typed(fields)
     async with database.read() as session:
         template = await template_queries.one(session, actor.workspace_id, template_id)

@@ -31,7 +31,7 @@ from autoforge.prompts.names import parse_head_name
 from autoforge.prompts.schemas import VersionMessage
 from autoforge.prompts.version_commands import Saved
 from autoforge.web.deps import Db
-from autoforge.web.forms import PageId, PageNumber, Posted, checked, whole
+from autoforge.web.forms import PageId, PageNumber, Posted, Typed, checked, whole
 from autoforge.web.html import page, seen
 from autoforge.web.links import Links
 from autoforge.web.responses import budget
@@ -158,7 +158,7 @@ def _editor(
 
 
 @_routes.post("/versions")
-async def save_version(prompt_id: PageId, request: Request, database: Db, actor: Who, fields: Posted) -> Response:
+async def save_version(prompt_id: PageId, request: Request, database: Db, actor: Who, fields: Typed) -> Response:
     values = page_forms.typed_values(fields)
     values |= {name: fields.get(name, "") for name in ("base", "started_on", "head")}
     error: AutoforgeError | None = None

@@ -17,7 +17,7 @@ from autoforge.errors import AutoforgeError, BadInput, Conflict, Forbidden, Stal
 from autoforge.users import commands, leaving, queries
 from autoforge.users.routes import Admin, link_to
 from autoforge.web.deps import App, Db, Services
-from autoforge.web.forms import PageId, Posted, errors_by_field, whole
+from autoforge.web.forms import PageId, Posted, Typed, errors_by_field, whole
 from autoforge.web.html import page, seen
 from autoforge.web.links import Links
 from autoforge.web.paging import After, Words, pager
@@ -69,7 +69,7 @@ def _new(request: Request, values: Mapping[str, str], errors: Mapping[str, str],
 
 
 @router.post("")
-async def create_person(request: Request, database: Db, actor: Admin, gate: TheGate, fields: Posted) -> Response:
+async def create_person(request: Request, database: Db, actor: Admin, gate: TheGate, fields: Typed) -> Response:
     """Makes the person and, in the same transaction, the link to hand over; the next page shows it this once."""
     try:
         draft = commands.Draft(fields.get("email", ""), fields.get("name", ""), fields.get("role", "user"))
@@ -109,7 +109,7 @@ async def _person(
 
 
 @router.post("/{user_id}/edit")
-async def edit_person(user_id: PageId, request: Request, database: Db, actor: Admin, fields: Posted) -> Response:
+async def edit_person(user_id: PageId, request: Request, database: Db, actor: Admin, fields: Typed) -> Response:
     try:
         async with database.write() as session:
             changes = await _changes(session, user_id, fields)

@@ -18,6 +18,7 @@ from autoforge.db import models as m
 from autoforge.db.ids import new_id
 from autoforge.errors import BadInput, Conflict, Forbidden, NotFound, Stale
 from autoforge.users.commands import valid_email
+from autoforge.web.text import check_storable
 
 MEMBER_ROLES = ("manager", "member")
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -76,7 +77,7 @@ async def create(session: WriteSession, actor: Actor, name: str, slug: str = "")
 def _valid_name(name: str) -> str:
     if not 1 <= len(name.strip()) <= 100:
         raise BadInput.at("/name", "A workspace's name has 1 to 100 characters.")
-    return name.strip()
+    return check_storable(name.strip(), "/name")
 
 
 def _valid_slug(slug: str) -> str:

@@ -15,7 +15,7 @@ from autoforge.errors import AutoforgeError, BadInput, Conflict, Forbidden, NotF
 from autoforge.users import workspace_commands, workspace_queries
 from autoforge.users.routes import link_to
 from autoforge.web.deps import Db
-from autoforge.web.forms import PageId, Posted, errors_by_field
+from autoforge.web.forms import PageId, Posted, Typed, errors_by_field
 from autoforge.web.html import page, seen
 from autoforge.web.links import Links
 from autoforge.web.paging import After, Words, pager
@@ -64,7 +64,7 @@ def _errors(error: AutoforgeError | None) -> dict[str, str]:
 
 
 @router.post("/w/{workspace}/people/add")
-async def add_member(request: Request, database: Db, actor: Who, fields: Posted) -> Response:
+async def add_member(request: Request, database: Db, actor: Who, fields: Typed) -> Response:
     """Somebody who has an account becomes a member; everybody else is invited by a link, which the next page shows."""
     email, role = fields.get("email", ""), fields.get("role", "member")
     try:
@@ -120,7 +120,7 @@ async def withdraw(link_id: PageId, database: Db, actor: Who) -> Response:
 
 
 @router.post("/w/{workspace}/settings")
-async def rename(request: Request, database: Db, actor: Who, fields: Posted) -> Response:
+async def rename(request: Request, database: Db, actor: Who, fields: Typed) -> Response:
     try:
         async with database.write() as session:
             await workspace_commands.rename(session, actor, fields.get("name", ""))
@@ -139,7 +139,7 @@ def _new(request: Request, values: Mapping[str, str], errors: Mapping[str, str],
 
 
 @router.post("/workspaces/new")
-async def create_workspace(request: Request, database: Db, actor: Myself, fields: Posted) -> Response:
+async def create_workspace(request: Request, database: Db, actor: Myself, fields: Typed) -> Response:
     try:
         async with database.write() as session:
             made = await workspace_commands.create(session, actor, fields.get("name", ""), fields.get("slug", ""))

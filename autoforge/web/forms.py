@@ -24,16 +24,23 @@ _LARGEST = 2**31 - 1
 Model = TypeVar("Model", bound=BaseModel)
 
 
-async def _posted(request: Request) -> dict[str, str]:
+async def _typed(request: Request) -> dict[str, str]:
     form = await request.form(max_fields=MOST_FIELDS, max_part_size=MOST_BYTES)
-    fields = {name: plain_lines(value) for name, value in form.items() if isinstance(value, str)}
+    return {name: plain_lines(value) for name, value in form.items() if isinstance(value, str)}
+
+
+Typed = Annotated[dict[str, str], Depends(_typed)]
+"""As :data:`Posted`, unchecked: for forms whose commands look at each text, so that a fault stands at its field."""
+
+
+async def _posted(fields: Typed) -> dict[str, str]:
     if faults := [fault for name, text in fields.items() if (fault := _fault(name, text)) is not None]:
         raise BadInput("; ".join(fault.message for fault in faults[:3]), errors=faults[:50])
     return fields
 
 
 def _fault(name: str, text: str) -> FieldError | None:
-    """What no database of ours could keep: browsers do not send it, so that no form has to show it at its field."""
+    """What no database of ours could keep."""
     try:
         storable(name)
         storable(text)

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, JsonValue, StringConstraints
 
+from autoforge.errors import BadInput
+
 
 def storable(value: str) -> str:
     """For ``AfterValidator``: the text itself, or ValueError when no database of ours could keep it."""
@@ -15,6 +17,15 @@ def storable(value: str) -> str:
     if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError("half of a surrogate pair cannot be stored; send the whole character")
     return value
+
+
+def check_storable(value: str, at: str) -> str:
+    """The text itself, or BadInput that points ``at`` it when no database of ours could keep it."""
+    try:
+        return storable(value)
+    except ValueError as error:
+        said = str(error)
+        raise BadInput.at(at, f"{said[:1].upper()}{said[1:]}.") from None
 
 
 def storable_json(value: Any) -> Any:
