@@ -13,6 +13,7 @@ import os
 import secrets
 from pathlib import Path
 
+from autoforge.db.private import make_folder
 from autoforge.errors import BadInput
 from autoforge.settings import Settings
 
@@ -60,7 +61,7 @@ def installation_secret(settings: Settings) -> bytes:
 
 
 def _secret_file(path: Path) -> bytes:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

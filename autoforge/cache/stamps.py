@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from autoforge.db.private import make_folder
 from autoforge.errors import AutoforgeError
 from autoforge.telemetry.disk import reserve
 
@@ -110,7 +111,7 @@ class Stamps:
             ) from error
 
     def _mapped(self, path: Path, size: int) -> mmap.mmap:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             reserve(descriptor, size)  # always: a file of an older version is long enough, and has no room

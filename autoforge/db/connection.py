@@ -17,11 +17,11 @@ Transactions are explicit (``isolation_level=None``): whoever owns the connectio
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -30,6 +30,7 @@ from sqlalchemy.util.concurrency import await_, in_greenlet
 
 from autoforge.db.cursors import Cursor, StreamingCursor
 from autoforge.db.hop import ConnectionThread
+from autoforge.db.private import make_file
 from autoforge.errors import DatabaseTimeout, Overloaded
 
 try:  # the newer SQLite: 3.51.3 fixed a rare loss of committed writes
@@ -295,7 +296,7 @@ class _Call:
 
 def _open(opening: Opening) -> Any:
     if not opening.read_only:
-        os.makedirs(os.path.dirname(opening.path), exist_ok=True)
+        make_file(Path(opening.path))
     uri = f"file:{quote(opening.path)}?mode={'ro' if opening.read_only else 'rwc'}"
     connection = dbapi.connect(
         uri, uri=True, timeout=opening.limits.busy, isolation_level=None, check_same_thread=False, cached_statements=512

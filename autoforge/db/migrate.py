@@ -32,6 +32,7 @@ from autoforge.db.driver import dbapi
 from autoforge.db.engines import file_of, parse_url
 from autoforge.db.faults import translated
 from autoforge.db.models import Base
+from autoforge.db.private import make_file
 from autoforge.db.turns import one_turn
 from autoforge.errors import Conflict, DatabaseUnavailable, NotFound
 
@@ -94,7 +95,7 @@ def _sqlite_engine(file: str, **options: Any) -> Engine:
 
 def _on_sqlite(path: Path, work: Callable[[Connection], Any]) -> Any:
     """One immediate transaction: SQLAlchemy's own BEGIN would come too late to keep a second process out."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_file(path)
     engine = _sqlite_engine(str(path))
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     try:

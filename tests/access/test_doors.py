@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sqlite3
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -19,8 +22,6 @@ MAIN = "import sys; from autoforge.cli import main; sys.argv[0] = 'autoforge'; s
 
 
 def autoforge(*arguments: str, data: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    import os
-
     where = ["--data", str(data)] if data is not None else []
     command = [sys.executable, "-c", MAIN, *arguments, *where]
     variables = {**os.environ, **environment}
@@ -132,3 +133,25 @@ def test_people_keys_and_the_log_on_the_command_line(tmp_path: Path) -> None:
     assert autoforge("audit", "verify", "--anchor", f"1:{'00' * 32}", data=data).returncode == 1
     lines = autoforge("audit", "export", data=data).stdout.splitlines()
     assert len(lines) == int(newest.partition(":")[0])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
+def test_what_is_made_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """Whatever the shell's mask says; what was there before keeps the mode that somebody gave it."""
+    before = os.umask(0o022)
+    try:
+        assert autoforge("users", "list", data=tmp_path / "parent" / "data").returncode == 0
+        (tmp_path / "shared").mkdir(mode=0o755)
+        assert autoforge("users", "list", data=tmp_path / "shared").returncode == 0
+        with sqlite3.connect(tmp_path / "shared" / "autoforge.db") as connection:
+            connection.execute("PRAGMA journal_mode").fetchall()
+            connection.execute("SELECT count(*) FROM users").fetchall()
+            found = list((tmp_path / "shared").iterdir())
+        connection.close()
+    finally:
+        os.umask(before)
+    found += list((tmp_path / "parent" / "data").iterdir())
+    assert {"autoforge.db", "autoforge.db-wal", "autoforge.db-shm"} <= {path.name for path in found}
+    assert [path.name for path in found if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077] == []
+    assert stat.S_IMODE((tmp_path / "parent" / "data").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o755

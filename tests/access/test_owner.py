@@ -1,4 +1,4 @@
-"""Where nobody signs in: who asks is the owner, whatever their browser brings along, in the workspace that they name."""
+"""Where nobody signs in: who asks is the owner, whatever their browser brings along, in the workspace they name."""
 
 from __future__ import annotations
 

@@ -89,6 +89,16 @@ async def permissions(patient: Patient) -> AsyncIterator[Finding]:
             "signs in again, and API keys are made anew).",
             f"chmod 600 {remedies.quoted(secret)}",
         )
+    path = patient.path
+    if patient.is_sqlite and (_mode(path) or 0) & stat.S_IROTH and (_mode(path.parent) or 0) & stat.S_IXOTH:
+        yield Finding(
+            "data-readable",
+            Severity.HIGH,
+            "Everybody on this machine can read the database",
+            (f"{path}: {stat.filemode(_mode(path) or 0)}: prompts, conversations and the addresses of people.",),
+            "Let only the account of the service read it.",
+            f"chmod o-rwx {path.parent}\nchmod go-rwx {path}*",
+        )
     places = [patient.data, *([patient.path] if patient.is_sqlite else [])]
     open_to_all = [path for path in places if (mode := _mode(path)) is not None and mode & stat.S_IWOTH]
     if open_to_all:

@@ -18,7 +18,7 @@ pool-tiny pool-exceeds-server writer-queue
 cache-hit-rate cache-evicts cache-huge cache-url-missing redis-unreachable redis-noeviction redis-unbounded
 sqlite-old sqlite-synchronous sqlite-journal-mode sqlite-mmap
 postgresql-fsync postgresql-full-page-writes postgresql-synchronous-commit
-disk-space-low disk-fills disk-slow secret-readable data-writable clock-skew
+disk-space-low disk-fills disk-slow secret-readable data-readable data-writable clock-skew
 rate-limit-off secret-unset sign-in-off log-level-debug statement-timeout-long body-size-huge
 table-bloated statistics-stale file-fragmented wal-huge
 database-corrupt foreign-key-broken head-foreign-version head-missing version-content-changed

@@ -86,6 +86,11 @@ def _readable(ward: Ward) -> None:
     (ward.settings.data / "secret").chmod(0o644)
 
 
+def _open_to_read(ward: Ward) -> None:
+    ward.path.parent.chmod(0o755)
+    ward.path.chmod(0o644)
+
+
 def _writable(ward: Ward) -> None:
     ward.path.chmod(0o666)
 
@@ -133,6 +138,7 @@ def _unguarded(ward: Ward) -> None:
 
 FILES: dict[str, Callable[[Ward], None]] = {
     "secret-readable": _readable,
+    "data-readable": _open_to_read,
     "data-writable": _writable,
     "file-fragmented": _fragmented,
     "search-index-gap": _search_gap,
