@@ -59,6 +59,7 @@ def _key(number: int, name: str, state: str, **more: Any) -> dict[str, Any]:
         "expires_at": None,
         "last_used_at": None,
         "revoked_at": None,
+        "replaced_by": None,
         "state": state,
         **more,
     }
