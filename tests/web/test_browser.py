@@ -212,6 +212,26 @@ async def test_no_page_is_wider_than_a_phone(page: Page, served: Served, scheme:
     await expect(page.get_by_role("link", name="Overview")).to_be_visible()
 
 
+async def test_long_words_stay_in_the_window(page: Page, served: Served) -> None:
+    name = "browser/long/folder/" + "x" * 180
+    await page.goto(f"{served.url}/w/main/prompts/new")
+    await page.get_by_label("Name").fill(name)
+    await page.get_by_label("Title").fill("T" * 180)
+    await page.get_by_label("Content").fill("Hello")
+    await page.get_by_role("button", name="Create prompt").click()
+    await told(page, f"Created {name}.")
+    prompt = page.url
+    for width in (390, 1440):
+        await page.set_viewport_size({"width": width, "height": 900})
+        for part in ("", "/versions", "/evaluations", "/settings", "/edit", "/versions/1", "/diff"):
+            await page.goto(f"{prompt}{part}")
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (part, width)
+            cut = await page.locator(".crumbs li:visible > *").evaluate_all(
+                "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.clientWidth)"
+            )
+            assert all(room >= 80 for room in cut), (part, width, cut)
+
+
 async def test_the_theme_is_remembered(page: Page, served: Served) -> None:
     await page.goto(f"{served.url}/w/main")
     await page.get_by_role("button", name="Switch between light and dark").click()
