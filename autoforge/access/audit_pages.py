@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from autoforge.access import audit_queries
+from autoforge.access import audit_queries, audit_subjects
 from autoforge.access.deps import Who
 from autoforge.web.deps import Db
 from autoforge.web.html import page
@@ -23,22 +24,27 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")
 
 
-@router.get("", openapi_extra=budget(2))
+@router.get("", openapi_extra=budget(3))
 async def audit_log(
     request: Request,
     database: Db,
     actor: Who,
     subject: Annotated[str, Query(max_length=100)] = "",
+    by: UUID | None = None,
     everywhere: str = "",
     after: After = None,
 ) -> Response:
     """What was done in the workspace; for admins also on the whole server."""
-    asked = audit_queries.Asked(subject_id=subject or None, everywhere=bool(everywhere))
+    asked = audit_queries.Asked(subject_id=subject or None, everywhere=bool(everywhere), actor_id=by)
     async with database.read() as session:
         found = await audit_queries.page(session, actor, asked, PER_PAGE, after)
         chain = await audit_queries.head(session)
-    context: dict[str, Any] = {"entries": [_shown(row) for row in found.rows], "everywhere": asked.everywhere}
-    context |= {"subject": subject, "chain": chain}
+        names = await audit_subjects.names(session, found.rows)
+    is_admin = actor.may("server:admin")
+    entries = [_shown(row) | {"about": audit_subjects.subject(row, names, is_admin)} for row in found.rows]
+    newest = entries[0] if entries else {"about": {"name": ""}, "actor_name": ""}
+    context: dict[str, Any] = {"entries": entries, "everywhere": asked.everywhere, "chain": chain}
+    context |= {"subject": subject and (newest["about"]["name"] or subject), "by": by and (newest["actor_name"] or by)}
     context["pager"] = pager(found.next, len(found.rows))
     return page(request, "access/audit.html", context)
 

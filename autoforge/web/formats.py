@@ -111,6 +111,16 @@ def ago(moment: datetime | None) -> Markup:
     return Markup(f'<time datetime="{machine}" title="{title}">{_distance(seconds, exact)}</time>')
 
 
+def exact(moment: datetime | None) -> Markup:
+    """A ``<time>`` element where the second matters: the UTC time, with how long ago as its title."""
+    if moment is None:
+        return Markup(MISSING)
+    utc = moment.astimezone(UTC)
+    machine = utc.isoformat(timespec="seconds")
+    distance = _distance((clock.now() - utc).total_seconds(), utc)
+    return Markup(f'<time datetime="{machine}" title="{distance}">{machine[:10]} {machine[11:19]}</time>')
+
+
 def _distance(seconds: float, moment: datetime) -> str:
     size = abs(seconds)
     if size < 45:
@@ -185,6 +195,7 @@ FILTERS = {
     "duration": duration,
     "p_value": p_value,
     "ago": ago,
+    "exact": exact,
     "shorten": shorten,
     "pretty": pretty,
     "highlight_variables": highlight_variables,

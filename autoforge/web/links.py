@@ -103,7 +103,7 @@ class Links:
         return f"{path}/{part}" if part else path
 
     def audit(self, **query: Query) -> str:
-        """The audit log: ``subject``, ``everywhere``, ``after``."""
+        """The audit log: ``subject``, ``by`` (a person's id), ``everywhere``, ``after``."""
         return with_query(f"{self.overview}/audit", query)
 
     def members(self, part: str = "", **query: Query) -> str:

@@ -19,7 +19,7 @@ from autoforge.db.trace import count_statements
 from autoforge.telemetry import logs
 from tests import make
 from tests.access.people import PASSWORD, entries, everything_stored, person, sign_in
-from tests.web.site import HOST, Site
+from tests.web.site import HOST, Site, signed_in
 from tests.web.stalled import stalled
 
 
@@ -208,3 +208,33 @@ async def test_secrets_are_nowhere(site: Site, visitor: httpx2.AsyncClient, tmp_
         assert secret not in kept, f"{name} in the database"
         assert secret not in output, f"{name} in the log"
     assert not re.search(r"\$argon2", "".join(said)), "a password's hash in an answer"
+
+
+async def test_the_page_names_what_was_touched_and_leads_to_it(site: Site) -> None:
+    made = (await site.client.post("/api/v1/prompts", json={"name": "a/<b>", "content": "b"})).json()
+    headers = await signed_in(site, site.owner)
+
+    async def rows(query: str = "") -> list[str]:
+        answer = await site.client.get(f"/w/main/audit{query}", headers=headers)
+        assert answer.status_code == 200, answer.text[:300]
+        return [row for row in answer.text.split("<tr>") if "<td" in row]
+
+    (row,) = await rows(f"?subject={made['id']}")
+    assert f'<a href="/w/main/prompts/{made["id"]}">a/&lt;b&gt;</a>' in row
+    assert re.search(r">\d{4}-\d\d-\d\d \d\d:\d\d:\d\d</time>", row)
+    await site.client.delete(f"/api/v1/prompts/{made['id']}")
+    deleted, _ = await rows(f"?subject={made['id']}")
+    assert "a/&lt;b&gt;" in deleted
+    assert "Deleted" in deleted
+    assert f"/w/main/prompts/{made['id']}" not in deleted
+
+
+async def test_the_page_shows_what_one_person_did(site: Site, visitor: httpx2.AsyncClient) -> None:
+    ada = await person(site, role="manager", member=True)
+    await sign_in(visitor)
+    await visitor.post("/account/name", data={"name": "Ada L."})
+    shown = (await visitor.get(f"/w/main/audit?by={ada}")).text
+    assert "user renamed" in shown
+    assert "user created" not in shown
+    assert "Only what ada did." in shown
+    assert (await visitor.get("/w/main/audit?by=nobody")).status_code == 422

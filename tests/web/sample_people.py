@@ -76,8 +76,11 @@ _WRONG_KEY = {"scopes": "A key needs at least one scope, such as prompts:read.",
 
 
 def _entry(seq: int, action: str, kind: str, *facts: tuple[str, str]) -> dict[str, Any]:
-    about = {"actor_name": "Ada Lovelace", "subject_kind": kind, "subject_id": str(ident(seq)), "facts": list(facts)}
-    return {"seq": seq, "at": ago(minutes=seq), "action": action, **about}
+    about = {"actor_id": ident(901), "actor_name": "Ada Lovelace", "subject_kind": kind, "subject_id": str(ident(seq))}
+    names = {"prompt": {"name": "support/triage", "url": "/w/main/prompts/7", "is_gone": False}}
+    names |= {"key": {"name": "", "url": "", "is_gone": False}}
+    shown = names.get(kind, {"name": "Grace Hopper", "url": "", "is_gone": True})
+    return {"seq": seq, "at": ago(minutes=seq), "action": action, "facts": list(facts), "about": shown, **about}
 
 
 AUDIT: Context = {
@@ -88,6 +91,7 @@ AUDIT: Context = {
     ],
     "everywhere": False,
     "subject": "",
+    "by": None,
     "chain": {"seq": 7, "hash": "9f2c" * 16},
     "pager": pager(3),
 }
