@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from autoforge.access import Actor
 from autoforge.access.deps import Who
@@ -70,6 +70,12 @@ async def cancel(actor: Who) -> Response:
 
 def _back(actor: Actor, text: str, kind: str = "done") -> Response:
     return seen(Links(actor.workspace_slug).operations("profiles"), text, kind)
+
+
+@router.get("/cancel", openapi_extra=budget(0))
+async def cancel_address(actor: Who) -> Response:
+    """What the form posts to, opened by hand, leads to the page with the form; it is no profile's id."""
+    return RedirectResponse(Links(actor.workspace_slug).operations("profiles"), status_code=303)
 
 
 @router.get("/{profile}", openapi_extra=budget(0))

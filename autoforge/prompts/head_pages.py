@@ -167,8 +167,10 @@ async def roll_back(prompt_id: PageId, database: Db, actor: Who, fields: Posted)
 @router.get("/render", openapi_extra=budget(0))
 @router.get("/rename", openapi_extra=budget(0))
 @router.get("/status", openapi_extra=budget(0))
+@router.get("/template", openapi_extra=budget(0))
 async def form_address(prompt_id: PageId, request: Request, actor: Who) -> Response:
     """The address of a form's answer, opened by hand or sent to a colleague, leads to the page with the form."""
-    pages = {"labels": "versions", "branches": "versions", "rename": "settings", "status": "settings"}
+    pages = {"labels": "versions", "branches": "versions"}
+    pages |= dict.fromkeys(("rename", "status", "template"), "settings")
     part = pages.get(request.url.path.rpartition("/")[2], "")
     return RedirectResponse(Links(actor.workspace_slug).prompt(prompt_id, part), status_code=303)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from autoforge.access import Actor
 from autoforge.access.deps import Who
@@ -46,6 +46,9 @@ async def look_at_merge(
     prompt_id: PageId, request: Request, database: Db, actor: Who, theirs: BranchName = "", ours: BranchName = MAIN
 ) -> Response:
     async with database.read() as session:
+        if not theirs:  # the form that asks which is on another page
+            await queries.one(session, actor.workspace_id, prompt_id)
+            return RedirectResponse(Links(actor.workspace_slug).prompt(prompt_id, "versions"), status_code=303)
         prompt, sides = await _read(session, actor, prompt_id, ours, theirs)
     return await _page(request, prompt, sides, {}, {})
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from autoforge.access import Actor
 from autoforge.access.deps import Myself, Who
@@ -127,6 +127,12 @@ async def rename(request: Request, database: Db, actor: Who, fields: Typed) -> R
     except BadInput as error:
         return await _members(request, database, actor, values=fields, error=error)
     return seen(Links(actor.workspace_slug).members(), "The workspace is renamed.")
+
+
+@router.get("/w/{workspace}/settings", openapi_extra=budget(0))
+async def settings_address(actor: Who) -> Response:
+    """What the form posts to, opened by hand, leads to the page with the form."""
+    return RedirectResponse(Links(actor.workspace_slug).members(), status_code=303)
 
 
 @router.get("/workspaces/new", openapi_extra=budget(0))

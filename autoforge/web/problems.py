@@ -195,21 +195,37 @@ def _wrong_method(request: Request, kind: str, title: str, known: str) -> Respon
     allowed = known if request.scope.get("root_path") else ", ".join(methods_of(request))
     if request.method == "OPTIONS":
         return Response(status_code=204, headers={"Allow": allowed})
+    if request.method in ("GET", "HEAD") and _for_people(request):
+        return RedirectResponse(_page_above(request), status_code=303)
     detail = f"{request.method} is not one of the methods of this address: {allowed}."
     response = problem(request, 405, kind, title, detail)
     response.headers["Allow"] = allowed
     return response
 
 
+def _page_above(request: Request) -> str:
+    """The nearest address above that is a page: what a form posts to, opened by hand, leads to the form.
+
+    That is what the address bar holds after an error; where the form is elsewhere, a route of its own says so.
+    """
+    path = request.scope["path"]
+    while path.count("/") > 1:
+        path = path.rpartition("/")[0]
+        if _takes(request, "GET", path=path):
+            return str(path)
+    return "/"
+
+
 def methods_of(request: Request) -> list[str]:
     """The methods that some route takes at this address; HEAD wherever GET, and OPTIONS always."""
-    scope = {name: value for name, value in request.scope.items() if name not in _OF_THE_ROUTE}
-    found = [
-        method
-        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
-        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in request.app.routes)
-    ]
+    found = [method for method in ("GET", "POST", "PUT", "PATCH", "DELETE") if _takes(request, method)]
     return [*found, *(["HEAD"] if "GET" in found else []), "OPTIONS"]
+
+
+def _takes(request: Request, method: str, **other: str) -> bool:
+    scope = {name: value for name, value in request.scope.items() if name not in _OF_THE_ROUTE}
+    scope |= {"method": method, **other}
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
 
 def refused(request: Request, error: Refused) -> Response:

@@ -245,7 +245,9 @@ async def test_another_workspace_s_prompt_does_not_exist(
     assert (await client.get("/w/elsewhere/prompts")).status_code == 404
 
 
-@pytest.mark.parametrize("part", ["versions/99", "versions/0", "versions/x", "diff?a=1&b=9", "edit?from=9", "merge"])
+@pytest.mark.parametrize(
+    "part", ["versions/99", "versions/0", "versions/x", "diff?a=1&b=9", "edit?from=9", "merge?theirs=nothing"]
+)
 async def test_what_a_prompt_does_not_have_is_not_found(
     client: httpx2.AsyncClient, database: Database, owner: Actor, part: str
 ) -> None:

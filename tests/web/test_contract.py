@@ -10,7 +10,7 @@ import pytest
 from autoforge.db.trace import count_statements
 from autoforge.web.openapi import operations
 from tests.web.examples import Asked, everything
-from tests.web.site import Site
+from tests.web.site import Site, signed_in
 
 pytestmark = pytest.mark.anyio
 
@@ -215,3 +215,32 @@ def _references(node: Any) -> list[str]:
         own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
         return own + [found for value in node.values() for found in _references(value)]
     return [found for value in node for found in _references(value)] if isinstance(node, list) else []
+
+
+async def test_whatever_a_form_posts_to_leads_to_a_page_when_opened_by_hand(site: Site) -> None:
+    """An error leaves its address in the address bar: Enter there must not end in a problem."""
+    browser = {**await signed_in(site, site.owner), "Accept": "text/html", "Authorization": ""}
+    asked = [one for one in await everything(site) if one.page and one.method == "POST"]
+    assert len(asked) > 50
+    for one in asked:
+        answer = await site.client.get(one.path, headers=browser, follow_redirects=True)
+        assert answer.status_code == 200, (one.path, answer.url)
+
+
+@pytest.mark.parametrize(
+    ("address", "page"),
+    [
+        ("/account/password", "/account"),
+        ("/w/main/people/add", "/w/main/people"),
+        ("/w/main/settings", "/w/main/people"),
+        ("/operations/profiles/cancel", "/operations/profiles"),
+        ("/welcome/open", "/welcome"),
+        ("/sign-out", "/"),
+    ],
+)
+async def test_it_is_the_page_with_the_form(site: Site, address: str, page: str) -> None:
+    browser = {**await signed_in(site, site.owner), "Accept": "text/html", "Authorization": ""}
+    answer = await site.client.get(address, headers=browser)
+    assert (answer.status_code, answer.headers["location"]) == (303, page)
+    program = await site.client.get(address, headers={**browser, "Accept": "*/*"})
+    assert program.status_code in (303, 405)
