@@ -63,6 +63,8 @@ async def make_key(request: Request, database: Db, actor: Who, gate: TheGate, fi
     """The only page that ever shows the key; it is not kept for going back."""
     try:
         scopes = [f"{area}:{fields[f'scope-{area}']}" for area in AREAS if fields.get(f"scope-{area}")]
+        if not scopes:
+            raise BadInput.at("/scopes", "Choose at least one thing that it may do.")
         days = _days(fields.get("days", ""))
         async with database.write() as session:
             made = await sessions.make_key(session, gate.secret, actor, fields.get("name", ""), scopes, days)

@@ -28,6 +28,9 @@ from autoforge.web.responses import budget
 router = APIRouter(prefix="/w/{workspace}/suites")
 
 _TEXTS = ("name", "description", "tests", "row_version")
+_TYPED = "tests.yaml"
+"""What the readers call the tests that were typed."""
+_KINDS = {"tests": "test", "assert": "assertion", "prompts": "prompt", "scenarios": "scenario", "config": "set"}
 _LARGEST_FIELD = 16 * 1024 * 1024
 
 
@@ -49,9 +52,29 @@ def _errors(error: AutoforgeError) -> dict[str, str]:
     found: dict[str, str] = {}
     for one in error.errors:
         name = one.pointer.strip("/")
-        told = one.message if name in _TEXTS or not name else f"{one.pointer}: {one.message}"
+        told = _said(one.message) if name in _TEXTS or not name else f"{_place(name)}: {one.message}"
         found.setdefault(name if name in _TEXTS else "tests", told)
-    return found or {"name" if isinstance(error, Conflict) else "tests": error.detail}
+    return found or {"name" if isinstance(error, Conflict) else "tests": _said(error.detail)}
+
+
+def _place(pointer: str) -> str:
+    """Where in the tests something is, for people: ``0/assert/1/type`` is ``Test 1, assertion 2``."""
+    words, kind = [], "test"
+    for token in pointer.split("/"):
+        if token.isdigit():
+            words.append(f"{kind} {int(token) + 1}")
+        elif token in _KINDS:
+            kind = _KINDS[token]
+        elif token != "type":
+            words.append(token.replace("~1", "/").replace("~0", "~"))
+    text = ", ".join(words) or "The tests"
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def _said(text: str) -> str:
+    """Without the name of a file, which what was typed has not."""
+    plain = text.removeprefix(f"{_TYPED}, ").removeprefix(f"{_TYPED}: ")
+    return f"{plain[:1].upper()}{plain[1:]}"
 
 
 @router.post("")
@@ -85,7 +108,7 @@ def _config(values: Mapping[str, str], file: tuple[bytes, str] | None) -> Evalua
     """The tests of the file, or those that were typed; None when there are neither."""
     if file is None and not values["tests"].strip():
         return None
-    config = config_of_upload(*(file or (values["tests"].encode(), "tests.yaml")))
+    config = config_of_upload(*(file or (values["tests"].encode(), _TYPED)))
     if not config.cases:
         raise BadInput.at("/tests", " ".join(["This holds no test cases.", *map(str, config.notices[:3])]))
     return config

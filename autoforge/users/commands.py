@@ -67,6 +67,8 @@ def _needs_all_of_it(actor: Actor) -> None:
 def valid_email(text: str, at: str = "/email") -> str:
     """The address in lower case; BadInput when it cannot be one."""
     email = text.strip().lower()
+    if not email:
+        raise BadInput.at(at, "Enter an e-mail address.")
     if (fault := addresses.fault_of(email)) is not None:
         raise BadInput.at(at, fault)
     return email

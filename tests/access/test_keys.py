@@ -258,3 +258,11 @@ async def test_a_full_disk_stops_no_reads(site: Site, monkeypatch: pytest.Monkey
     assert (await budgets.take("read:somebody else"))[0] > 0
     async with site.database.read() as session:
         assert await session.scalar(select(func.count()).select_from(m.RateLimit)) == 1
+
+
+async def test_a_key_for_nothing_is_refused_in_words_of_the_form(site: Site, visitor: httpx2.AsyncClient) -> None:
+    await person(site, member=True)
+    await sign_in(visitor)
+    answer = await visitor.post("/w/main/keys", data={"name": "k", "days": "30"})
+    assert answer.status_code == 422
+    assert "Choose at least one thing that it may do." in answer.text

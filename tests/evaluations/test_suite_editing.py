@@ -152,3 +152,19 @@ async def test_a_page_takes_no_more_cases_than_a_program_may_send(client: httpx2
     answer = await client.post(W, data={"name": "many", "tests": many})
     assert answer.status_code == 413
     assert "These are 27,000 cases" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("tests", "told"),
+    [
+        ("- vars: {a: 1}\n  assert: [{type: icontian, value: a}]\n", "Test 1, assertion 1: "),
+        ("tests:\n- vars: {a: 1}\n- assert: [{type: equals, value: a}, {type: nothing}]\n", "Test 2, assertion 2: "),
+        ("- vars: {a: 1}\n   b: 2\n", "Line 2, column "),
+    ],
+)
+async def test_what_is_wrong_is_told_in_words(client: httpx2.AsyncClient, tests: str, told: str) -> None:
+    answer = await client.post(W, data={"name": "Words", "tests": tests})
+    assert answer.status_code == 422
+    wrong = answer.text.partition('id="tests-wrong">')[2].partition("</p>")[0]
+    assert told in wrong, wrong
+    assert "tests.yaml" not in wrong

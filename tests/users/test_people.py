@@ -340,6 +340,8 @@ async def test_the_pages_of_people(site: Site) -> None:
         made = await client.post("/people", data={"name": "Grace", "email": "grace@example.com", "role": "user"})
         assert "/welcome#token=" in made.text
         assert (await client.post("/people", data={"name": "", "email": "x", "role": "user"})).status_code == 422
+        empty = await client.post("/people", data={"name": "", "email": "", "role": "user"})
+        assert "Enter an e-mail address." in empty.text
         grace = await _id(site, "grace")
         page = f"/people/{grace}"
         form = {"name": "Grace H.", "email": "grace@example.com", "role": "manager", "row_version": "1"}

@@ -72,7 +72,7 @@ KEYS = [
 ]
 AREAS = [("prompts", "Prompts"), ("evaluations", "Evaluations"), ("keys", "API keys")]
 _NO_KEY: Context = {"keys": [], "new_key": "", "areas": AREAS, "values": {}, "errors": {}}
-_WRONG_KEY = {"scopes": "A key needs at least one scope, such as prompts:read.", "name": "A key has a name."}
+_WRONG_KEY = {"scopes": "Choose at least one thing that it may do.", "name": "A key has a name."}
 
 
 def _entry(seq: int, action: str, kind: str, *facts: tuple[str, str]) -> dict[str, Any]:
