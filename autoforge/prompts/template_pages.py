@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -38,20 +38,21 @@ async def list_templates(
     database: Db,
     actor: Who,
     category: Words = "",
+    visibility: Literal["", "private", "public"] = "",
     sort: str = "",
     after: After = None,
 ) -> Response:
     order = sort if sort in ("-created_at", "-usage_count") else "-created_at"
     async with database.read() as session:
         rows, following = await template_queries.page(
-            session, actor.workspace_id, order, category or None, PER_PAGE, after
+            session, actor.workspace_id, order, category or None, PER_PAGE, after, visibility
         )
         categories = await template_queries.categories(session, actor.workspace_id)
     context = {
         "templates": rows,
         "categories": categories,
         "pager": pager(following, len(rows)),
-        "filtered": bool(category or after),
+        "filtered": bool(category or visibility or after),
     }
     return page(request, "templates/list.html", context)
 

@@ -40,6 +40,7 @@ _VISIBLE = (
     m.Template.visibility == "public",
 )
 """What a workspace sees, in two halves that have indexes of their own."""
+_OF_VISIBILITY = {"": _VISIBLE, "private": _VISIBLE[:1], "public": _VISIBLE[1:]}
 
 
 def _categories_of(name: str, visible: Any) -> Any:
@@ -61,21 +62,31 @@ _CATEGORIES = named(
 
 
 @cache
-def _listing(sort: str, by_category: bool) -> KeysetUnion:
+def _listing(sort: str, by_category: bool, visibility: str) -> KeysetUnion:
     """Private ones of the workspace and public ones of everybody, each in the order of its own index, merged."""
     halves: list[Any] = []
-    for visible in _VISIBLE:
+    for visible in _OF_VISIBILITY[visibility]:
         half = select(*_COLUMNS).where(visible, m.Template.deleted_at.is_(None))
         halves.append(half.where(m.Template.category == bindparam("category")) if by_category else half)
     return KeysetUnion("templates.page", halves, key="id", sort=sort)
 
 
 async def page(
-    session: ReadSession, workspace_id: UUID, sort: str, category: str | None, limit: int, after: str | None
+    session: ReadSession,
+    workspace_id: UUID,
+    sort: str,
+    category: str | None,
+    limit: int,
+    after: str | None,
+    visibility: str = "",
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """One page, largest ``created_at`` or ``usage_count`` first, and the cursor of the next (or None)."""
+    """One page, largest ``created_at`` or ``usage_count`` first, and the cursor of the next (or None).
+
+    ``visibility`` is private, public, or "" for both.
+    """
     given = {"workspace_id": workspace_id} | ({} if category is None else {"category": category})
-    found = await _listing(sort.removeprefix("-"), category is not None).fetch(session, given, limit=limit, after=after)
+    listing = _listing(sort.removeprefix("-"), category is not None, visibility)
+    found = await listing.fetch(session, given, limit=limit, after=after)
     return [_item(row) for row in found.rows], found.next
 
 

@@ -59,7 +59,7 @@ class Links:
         return f"{self.overview}/prompts/{prompt_id}/versions/{number}"
 
     def templates(self, **query: Query) -> str:
-        """List: ``q``, ``category``, ``visibility``, ``sort``, ``after``."""
+        """List: ``category``, ``visibility``, ``sort``, ``after``."""
         return with_query(f"{self.overview}/templates", query)
 
     def template(self, template_id: UUID | str, part: str = "") -> str:

@@ -78,3 +78,12 @@ async def test_only_one_s_own_are_edited(client: httpx2.AsyncClient, database: D
         assert (await client.get(f"{W}/{template_id}/edit")).status_code == 404
         answer = await client.post(f"{W}/{template_id}/edit", data={**FORM, "row_version": "1"})
         assert answer.status_code == 404
+
+
+async def test_the_list_shows_public_or_private_ones_alone(client: httpx2.AsyncClient) -> None:
+    assert (await client.post(W, data={**FORM, "name": "Mine alone"})).status_code == 303
+    assert (await client.post(W, data={**FORM, "name": "For all", "public": "1"})).status_code == 303
+    for visibility, there in (("", (True, True)), ("private", (True, False)), ("public", (False, True))):
+        for sort in ("", "-usage_count"):
+            text = (await client.get(W, params={"sort": sort, "visibility": visibility})).text
+            assert ("Mine alone" in text, "For all" in text) == there, (visibility, sort)
