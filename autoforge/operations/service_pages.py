@@ -23,7 +23,6 @@ from autoforge.web.responses import budget
 router = APIRouter(prefix="/operations")
 
 SHOWN = 100
-_FEWEST = 12
 _AS_LABEL = {"6h": "%H:%M", "3d": "%d %b %H:00", "30d": "%d %b"}
 _WORST_FIRST = ("fast", "broken", "slow", "unknown", "kept")
 assert set(_WORST_FIRST) == set(STATES)
@@ -65,7 +64,6 @@ def moment(seconds: float) -> datetime:
 
 def charts(points: Sequence[Mapping[str, Any]], over: str) -> list[dict[str, Any]]:
     """Chart specs with their titles; that of failures only when there are any."""
-    points = _from_the_first(points)
     names = [moment(point["at"]).strftime(_AS_LABEL[over]) for point in points]
     if not any(point["requests_per_second"] for point in points):
         return []
@@ -81,12 +79,6 @@ def charts(points: Sequence[Mapping[str, Any]], over: str) -> list[dict[str, Any
     if any(failed):
         found.append(_columns("Failed, of 10,000 requests", names, failed, "fail"))
     return found
-
-
-def _from_the_first(points: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """Without what was before there were requests; a few points at least."""
-    first = next((place for place, point in enumerate(points) if point["requests_per_second"]), 0)
-    return points[min(first, len(points) - _FEWEST) :]
 
 
 def _columns(title: str, names: list[str], data: list[float | None], color: str) -> dict[str, Any]:

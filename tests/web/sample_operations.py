@@ -92,7 +92,14 @@ _NOTHING: Context = {
     **SERVICE,
     "state": "unknown",
     "objectives": [
-        {**one, "state": "unknown", "good_last_hour": None, "burn": dict.fromkeys(one["burn"])} for one in OBJECTIVES
+        {
+            **one,
+            "state": "unknown",
+            "good_last_hour": None,
+            "budget": {"requests": 0, "allowed": 0.0, "spent": 0, "left": 1.0},
+            "burn": dict.fromkeys(one["burn"]),
+        }
+        for one in OBJECTIVES
     ],
     "now": {"5m": _EMPTY_TIMES, "1h": _EMPTY_TIMES},
     "charts": [],

@@ -9,6 +9,7 @@ import pytest
 from autoforge.operations import objectives
 from autoforge.operations.levels import in_spans
 from autoforge.operations.objectives import History
+from autoforge.operations.service_pages import charts
 from autoforge.telemetry.levels import BOUNDS, Counts, Minutes
 
 NOW = 1_700_000_000 // 3_600 * 3_600 + 3_600.0
@@ -80,3 +81,9 @@ def test_points_over_time_are_complete() -> None:
     assert [point["requests_per_second"] for point in points if point["requests_per_second"]] == [1.0, 2.0]
     assert [point["error_rate"] for point in points if point["error_rate"] is not None] == [0.0, 0.01]
     assert points[-1]["at"] == int(NOW)
+
+
+def test_charts_show_the_whole_range() -> None:
+    points = objectives.over_time(history({1: counts(600, 6)}), "6h")
+    drawn = charts(points, "6h")
+    assert {len(one["x"]) for one in drawn} == {72}
