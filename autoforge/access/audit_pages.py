@@ -42,7 +42,7 @@ async def audit_log(
         names = await audit_subjects.names(session, found.rows)
     is_admin = actor.may("server:admin")
     entries = [_shown(row) | {"about": audit_subjects.subject(row, names, is_admin)} for row in found.rows]
-    newest = entries[0] if entries else {"about": {"name": ""}, "actor_name": ""}
+    newest: dict[str, Any] = entries[0] if entries else {"about": {"name": ""}, "actor_name": ""}
     context: dict[str, Any] = {"entries": entries, "everywhere": asked.everywhere, "chain": chain}
     context |= {"subject": subject and (newest["about"]["name"] or subject), "by": by and (newest["actor_name"] or by)}
     context["pager"] = pager(found.next, len(found.rows))

@@ -93,5 +93,10 @@ def _address(kind: str, id: str, links: Links, is_admin: bool) -> str:
         return links.members(f"import/jobs/{id}")
     if kind in ("workspace", "key"):
         return links.overview if kind == "workspace" else links.keys()
-    pages = {"prompt": links.prompt, "template": links.template, "suite": links.suite, "evaluation": links.evaluation}
-    return pages.get(kind, links.job)(id)
+    pages: dict[str, Any] = {
+        "prompt": links.prompt,
+        "template": links.template,
+        "suite": links.suite,
+        "evaluation": links.evaluation,
+    }
+    return str(pages.get(kind, links.job)(id))

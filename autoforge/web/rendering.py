@@ -42,6 +42,8 @@ PURE_MACROS = {
 }
 """Macros whose output depends on their (plain) arguments alone. A table calls them on every row, mostly with the same
 few values, so their output is remembered: this halves the time of a list."""
+_INVALID = ' aria-invalid="true"'
+"""How a field with an error is marked, in all forms; a text of somebody's cannot be taken for it, it is escaped."""
 _REMEMBERED = {"side": 256, "row": 512}
 """How many outputs, for those that are long."""
 
@@ -141,4 +143,8 @@ def _remember_pure_macros(made: Environment) -> None:
 
 def render(template: str, page: Page, context: Mapping[str, Any] | None = None, **more: Any) -> str:
     """The HTML of one page. ``context`` and ``more`` are the variables that the template's comment names."""
-    return environment().get_template(template).render({"page": page, **(context or {}), **more})
+    told = {"page": page, **(context or {}), **more}
+    text = environment().get_template(template).render(told)
+    if told.get("errors"):  # who types goes on where something is wrong
+        text = text.replace(_INVALID, f"{_INVALID} autofocus", 1)
+    return text

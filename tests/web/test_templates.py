@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import pairwise
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -24,6 +25,8 @@ CASES = [(name, i) for name, contexts in PAGES.items() for i in range(len(contex
 EVERY_PAGE = pytest.mark.parametrize(("name", "i"), CASES, ids=[f"{name}-{i}" for name, i in CASES])
 OWN_ASSETS = [p for p in STATIC.rglob("*") if p.is_file() and "vendor" not in p.parts]
 TEMPLATES = [name for name in environment().list_templates() if name.endswith(".html")]
+UNEVEN = {"suites/show.html", "evaluations/result.html", "evaluations/show.html", "evaluations/compare.html"}
+"""Pages whose parts have fourth headings below the second."""
 VOID_OF_TEXT = {"input", "select", "textarea"}
 
 
@@ -161,6 +164,53 @@ def test_headings_start_with_one_first_heading(name: str, i: int) -> None:
     main = tree(name, i).find(".//main")
     assert main is not None
     assert len(list(main.iter("h1"))) == 1
+
+
+@EVERY_PAGE
+def test_headings_leave_out_no_level(name: str, i: int) -> None:
+    main = tree(name, i).find(".//main")
+    assert main is not None
+    levels = [int(element.tag[1]) for element in main.iter() if element.tag in ("h1", "h2", "h3", "h4")]
+    if name not in UNEVEN:
+        assert all(after - before < 2 for before, after in pairwise(levels)), levels
+
+
+def test_the_tabs_of_a_prompt_have_titles_of_their_own() -> None:
+    tabs = ("show", "versions", "evaluations", "settings", "diff", "edit", "merge")
+    titles = [(tree(f"prompts/{tab}.html", 0).findtext(".//title") or "").removeprefix("Error: ") for tab in tabs]
+    assert len(set(titles)) == len(tabs), titles
+
+
+def test_what_is_missing_is_a_dash_and_no_full_bar() -> None:
+    rows = list(tree("operations/service.html", 1).find(".//main").iter("tr"))[1:5]  # type: ignore[union-attr]
+    for row in rows:
+        text = " ".join(_text(row).split())
+        assert "100%" not in text
+        assert "spent" not in text
+        assert row.find(".//svg[@class='bar']") is None
+
+
+def test_one_has_one_role_in_a_workspace_on_all_pages() -> None:
+    headers = {"Role in this workspace"}
+    for name in ("people/members.html", "people/show.html", "access/account.html"):
+        found = {_text(one) for one in tree(name, 0).iter("th") if "ole" in _text(one)}
+        assert found == headers, name
+        assert "Member since" not in html(name, 0)
+    ada = next(row for row in tree("people/members.html", 0).iter("tr") if "Ada" in _text(row))
+    assert "Manager admin of the server" in " ".join(_text(ada).split())
+    assert "Manager admin of the server" in " ".join(_text(tree("access/account.html", 0)).split())
+
+
+@EVERY_PAGE
+def test_after_an_error_one_goes_on_where_it_is(name: str, i: int) -> None:
+    root = tree(name, i)
+    errors = PAGES[name][i].get("errors")
+    wrong = [element for element in root.iter() if element.get("aria-invalid")]
+    focused = [element for element in root.iter() if "autofocus" in element.attrib]
+    assert len(focused) <= 1
+    if errors and wrong:
+        assert focused == wrong[:1]
+    assert (root.findtext(".//title") or "").startswith("Error: ") == bool(errors)
 
 
 EVIL = '<evil x="1">\'"&</evil>{{ 7*7 }}'
