@@ -29,7 +29,7 @@ from sqlalchemy.pool import NullPool
 
 from autoforge.db import revision as revisions
 from autoforge.db.driver import dbapi
-from autoforge.db.engines import file_of, parse_url
+from autoforge.db.engines import file_of, parse_url, read_only_uri
 from autoforge.db.faults import translated
 from autoforge.db.models import Base
 from autoforge.db.private import make_file
@@ -112,7 +112,7 @@ def _on_sqlite(path: Path, work: Callable[[Connection], Any]) -> Any:
 def _reading_sqlite(path: Path, work: Callable[[Connection], Any]) -> Any:
     if not path.is_file():
         raise NotFound(f"There is no database at {path}; `autoforge db upgrade` makes it.")
-    engine = _sqlite_engine(f"{path.as_uri()}?mode=ro", uri=True)
+    engine = _sqlite_engine(read_only_uri(path), uri=True)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))  # one snapshot for all
     try:
         with engine.connect() as plain:

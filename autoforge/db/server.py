@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from types import TracebackType
 
 from sqlalchemy import URL, Connection, Engine
@@ -15,6 +16,8 @@ from autoforge.db.engines import postgresql_engine
 from autoforge.db.sessions import ReadSession, WriteSession
 from autoforge.errors import DatabaseUnavailable, Overloaded
 from autoforge.settings import DatabaseSettings
+
+log = logging.getLogger(__name__)
 
 
 class ServerDatabase(Database):
@@ -59,7 +62,7 @@ class ServerDatabase(Database):
 
     async def give_back(self, connection: Connection) -> None:
         try:
-            await greenlet_spawn(connection.close)
+            await greenlet_spawn(_close, connection)
         finally:
             self.gate.leave()
 
@@ -67,6 +70,20 @@ class ServerDatabase(Database):
         self.gate.close()
         await self.gate.emptied()
         await greenlet_spawn(self._engine.dispose)
+
+
+def _close(connection: Connection) -> None:
+    """Back into the pool; a connection that cannot even be rolled back any more leaves it, and nobody hears of that.
+
+    What was read or committed with it stands, and a transaction that was open is over: the server has dropped it.
+    """
+    try:
+        if (transaction := connection.get_transaction()) is not None:
+            transaction.rollback()
+    except DBAPIError as error:
+        log.info("a connection to the database was given up: %s", error.orig)
+        connection.invalidate(error)
+    connection.close()
 
 
 class _Read(ReadDoor):

@@ -117,7 +117,7 @@ def touched(
     """Whatever shows this run, or figures that it counts in, is out of date after the commit."""
     tags = [f"evaluation:{evaluation_id.hex}", f"evaluations:{actor.workspace_id.hex}"]
     if prompt_id is not None:
-        tags += [f"prompt:{prompt_id.hex}", f"prompts:{actor.workspace_id.hex}"]
+        tags.append(f"prompts:{actor.workspace_id.hex}")
     if suite_id is not None:
         tags += [f"suites:{actor.workspace_id.hex}", f"runs:{suite_id.hex}"]
     session.touch(*tags)

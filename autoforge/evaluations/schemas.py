@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -11,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field, JsonValue
 
 from autoforge.evaluations.recorded import MOST_OUTPUTS
 from autoforge.prompts.schemas import PromptIn, Strict
-from autoforge.web.text import Line, Prose
+from autoforge.web.text import Line, Prose, storable_json
 
 MOST_CASES = 20_000
 """Cases that one request may bring, and that a suite may have to be scored over HTTP."""
@@ -21,26 +20,7 @@ OutcomeName = Literal["pass", "fail", "error"]
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
-def _storable(value: JsonValue) -> JsonValue:
-    """Texts that a database can hold, and numbers that JSON can."""
-    waiting: list[Any] = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, str):
-            if "\x00" in item:
-                raise ValueError("the character U+0000 cannot be stored; remove it")
-            if not item.isascii() and any("\ud800" <= character <= "\udfff" for character in item):
-                raise ValueError("half of a surrogate pair cannot be stored; send the whole character")
-        elif isinstance(item, float) and not math.isfinite(item):
-            raise ValueError("NaN and infinity are not JSON")
-        elif isinstance(item, dict):
-            waiting += [*item.keys(), *item.values()]
-        elif isinstance(item, list):
-            waiting += item
-    return value
-
-
-Storable = Annotated[JsonValue, AfterValidator(_storable)]
+Storable = Annotated[JsonValue, AfterValidator(storable_json)]
 Tests = Annotated[
     list[dict[str, Any]],  # JsonValue would call Python for each value of a body that is JSON
     Field(

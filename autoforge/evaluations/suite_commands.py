@@ -92,8 +92,8 @@ _RETIRE_CASE = named(
 )
 
 
-def touched(session: WriteSession, actor: Actor, suite_id: UUID) -> None:
-    session.touch(f"suite:{suite_id.hex}", f"suites:{actor.workspace_id.hex}")
+def touched(session: WriteSession, actor: Actor) -> None:
+    session.touch(f"suites:{actor.workspace_id.hex}")
 
 
 async def store_suite(
@@ -112,7 +112,7 @@ async def store_suite(
         await _set(session, suite_id, values | ({"description": description} if described else {}))
         if not is_sample:
             audit.record(session, actor, "suite_stored", "suite", suite_id, {"name": name, "cases": len(cases)})
-    touched(session, actor, suite_id)
+    touched(session, actor)
     return StoredSuite(suite_id, changes.ids, cases)
 
 
@@ -218,7 +218,7 @@ async def edit_suite(
             await _set(session, suite_id, values)
     except IntegrityError as error:
         raise _taken(values.get("name", row.name)) from error
-    touched(session, actor, suite_id)
+    touched(session, actor)
     session.touch(f"evaluations:{actor.workspace_id.hex}")  # they show its name
     told = {"name": values.get("name", row.name), "changed": sorted(values)}
     audit.record(session, actor, "suite_edited", "suite", suite_id, told)
@@ -231,7 +231,7 @@ async def replace_cases(
     await _owned(session, actor, suite_id, expected)
     changes = await _make_hold(session, suite_id, cases)
     await _set(session, suite_id, {"case_count": len(cases)})
-    touched(session, actor, suite_id)
+    touched(session, actor)
     audit.record(session, actor, "suite_cases_replaced", "suite", suite_id, {"cases": len(cases)})
     return StoredSuite(suite_id, changes.ids, cases)
 
@@ -249,7 +249,7 @@ async def edit_case(session: WriteSession, actor: Actor, suite_id: UUID, case_id
         insert(m.TestCase), {**new, "content": content, "content_hash": content_hash(content), "created_at": now}
     )
     await _set(session, suite_id, {})
-    touched(session, actor, suite_id)
+    touched(session, actor)
     audit.record(session, actor, "suite_case_edited", "suite", suite_id, {"case": case.name[:200]})
     return made
 
@@ -258,7 +258,7 @@ async def delete_suite(session: WriteSession, actor: Actor, suite_id: UUID, *, e
     """Soft: runs and their results stay, the name becomes free, and :func:`restore_suite` undoes it."""
     row = await _owned(session, actor, suite_id, expected)
     await _set(session, suite_id, {"deleted_at": clock.now()})
-    touched(session, actor, suite_id)
+    touched(session, actor)
     audit.record(session, actor, "suite_deleted", "suite", suite_id, {"name": row.name})
 
 
@@ -270,7 +270,7 @@ async def restore_suite(session: WriteSession, actor: Actor, suite_id: UUID) -> 
             await _set(session, suite_id, {"deleted_at": None})
     except IntegrityError as error:
         raise _taken(row.name) from error
-    touched(session, actor, suite_id)
+    touched(session, actor)
     audit.record(session, actor, "suite_restored", "suite", suite_id, {"name": row.name})
 
 

@@ -235,8 +235,6 @@ async def _store(
         await _write(session, changes)
     except IntegrityError as error:
         raise Conflict("Somebody made a prompt of the same name while the import ran. Run it again.") from error
-    for row in changes.extended:
-        session.touch(f"prompt:{row['id'].hex}")
     return changes
 
 

@@ -89,10 +89,9 @@ def served_tags(workspace_id: UUID, name: str) -> tuple[str, str]:
     return f"served:{workspace_id.hex}:{name}", f"served:{workspace_id.hex}"
 
 
-def touched(session: WriteSession, actor: Actor, prompt_id: UUID, *names: str) -> None:
-    """Whatever is cached of this prompt, under its names, and of lists that it stands in, is out of date."""
-    session.touch(f"prompt:{prompt_id.hex}", f"prompts:{actor.workspace_id.hex}")
-    session.touch(*(served_tags(actor.workspace_id, name)[0] for name in names))
+def touched(session: WriteSession, actor: Actor, *names: str) -> None:
+    """What is served under these names, and the lists of the workspace's prompts, are out of date."""
+    session.touch(f"prompts:{actor.workspace_id.hex}", *(served_tags(actor.workspace_id, name)[0] for name in names))
 
 
 async def create(session: WriteSession, actor: Actor, draft: Draft) -> Created:
@@ -109,7 +108,7 @@ async def create(session: WriteSession, actor: Actor, draft: Draft) -> Created:
     await session.execute(ADD_MOVE, [move_row(actor, made, *head) for head in heads])
     texts = (draft.name, draft.title, draft.description, searchable_text(draft.content))
     await index(session, actor, made.prompt_id, *texts)
-    touched(session, actor, made.prompt_id, draft.name)
+    touched(session, actor, draft.name)
     if not draft.is_sample:
         audit.record(session, actor, "prompt_created", "prompt", made.prompt_id, {"name": draft.name})
     return made
@@ -237,7 +236,7 @@ async def edit(
     except IntegrityError as error:
         raise name_taken(values.get("name", row.name)) from error
     await reindex(session, actor, prompt_id)
-    touched(session, actor, prompt_id, row.name, values.get("name", row.name))
+    touched(session, actor, row.name, values.get("name", row.name))
     session.touch(f"evaluations:{actor.workspace_id.hex}")  # they show its name
     told = {"name": values.get("name", row.name), "changed": sorted(values)}
     audit.record(session, actor, "prompt_edited", "prompt", prompt_id, told)
@@ -253,7 +252,7 @@ async def _set(session: WriteSession, prompt_id: UUID, values: Mapping[str, Any]
 async def bump(session: WriteSession, actor: Actor, prompt_id: UUID) -> None:
     """Counts as a change of the prompt without changing a column of it: a head moved."""
     name = await _set(session, prompt_id, {})
-    touched(session, actor, prompt_id, name)
+    touched(session, actor, name)
 
 
 async def delete(session: WriteSession, actor: Actor, prompt_id: UUID, *, expected: int | None = None) -> None:
@@ -262,7 +261,7 @@ async def delete(session: WriteSession, actor: Actor, prompt_id: UUID, *, expect
     Stale.check(expected, row.row_version)
     await _set(session, prompt_id, {"deleted_at": clock.now()})
     await unindex(session, prompt_id)
-    touched(session, actor, prompt_id, row.name)
+    touched(session, actor, row.name)
     audit.record(session, actor, "prompt_deleted", "prompt", prompt_id, {"name": row.name})
 
 
@@ -274,7 +273,7 @@ async def restore(session: WriteSession, actor: Actor, prompt_id: UUID) -> None:
     except IntegrityError as error:
         raise Conflict(name_taken(row.name).detail) from error
     await reindex(session, actor, prompt_id)
-    touched(session, actor, prompt_id, row.name)
+    touched(session, actor, row.name)
     audit.record(session, actor, "prompt_restored", "prompt", prompt_id, {"name": row.name})
 
 

@@ -14,7 +14,7 @@ from autoforge.db import models as m
 from autoforge.errors import BadInput, NotFound
 from autoforge.users.commands import locked, needs_admin
 
-# What is owned: the column that says so, and the cache tag of its lists.
+# What is owned: its table, and the columns that say by whom and in which workspace.
 _OWNED: Mapping[str, tuple[Any, Any, Any]] = {
     "prompts": (m.Prompt, m.Prompt.owner_id, m.Prompt.workspace_id),
     "templates": (m.Template, m.Template.owner_id, m.Template.workspace_id),

@@ -103,7 +103,7 @@ def test_a_link_is_printed_until_somebody_has_signed_in(tmp_path: Path) -> None:
     [
         ({}, "set AUTOFORGE_SECRET"),
         ({"AUTOFORGE_SECRET": "x" * 32, "AUTOFORGE_SIGN_IN": "false"}, "people have to sign in"),
-        ({"AUTOFORGE_SECRET": "short"}, "secret"),
+        ({"AUTOFORGE_SECRET": "short"}, "AUTOFORGE_SECRET is wrong"),
     ],
 )
 def test_what_others_can_reach_needs_a_secret_and_sign_in(

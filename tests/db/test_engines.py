@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -77,3 +80,22 @@ async def test_the_settings_reach_postgresql(open_database: Open) -> None:
     assert await shown(database, "write", "statement_timeout") == "7s"
     assert await shown(database, "write", "application_name") == "autoforge"
     assert await shown(database, "write", "timezone") == "UTC"
+
+
+@pytest.mark.anyio
+@on_postgresql
+async def test_a_connection_that_cannot_be_rolled_back_leaves_the_pool_without_an_error(open_database: Open) -> None:
+    database = await open_database(pool_size=1, pool_overflow=0)
+    running: list[asyncio.Task[object]] = []
+    for door in (database.read, database.write):
+        with suppress(ZeroDivisionError):  # the error of the block is the one that counts
+            async with door() as session:
+                assert await session.scalar(text("SELECT 1")) == 1
+                raw: Any = session.connection.connection.driver_connection
+                running.append(asyncio.create_task(raw.execute("SELECT pg_sleep(60)")))
+                await asyncio.sleep(0)  # the driver refuses whatever comes before this has ended
+                raise ZeroDivisionError
+        async with database.read() as session:
+            assert await session.scalar(text("SELECT 2")) == 2
+    ended = await asyncio.gather(*running, return_exceptions=True)
+    assert all(isinstance(one, Exception) for one in ended)

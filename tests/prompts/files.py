@@ -72,7 +72,7 @@ def records(draw: st.DrawFn) -> PromptRecord:
         tags=tuple(draw(st.lists(texts, max_size=3))),
         status=draw(st.sampled_from(["draft", "active", "archived"])),
         branches={"main": draw(st.sampled_from(numbers)), **draw(st.dictionaries(heads, st.sampled_from(numbers)))},
-        labels=draw(st.dictionaries(heads, st.sampled_from(numbers))),
+        labels=draw(st.dictionaries(heads.filter(lambda name: name != "main"), st.sampled_from(numbers))),
     )
 
 

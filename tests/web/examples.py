@@ -202,7 +202,9 @@ def _plain(schema: Mapping[str, Any], document: Mapping[str, Any], known: Mappin
             return {key: instance(inner[key], document, known, key) for key in schema.get("required", ())}
         case "array":
             return [instance(schema["items"], document, known)] * schema.get("minItems", 0)
-        case "integer" | "number":
+        case "integer":
+            return int(schema.get("minimum", 1))  # the framework's document writes 1.0, which a strict integer is not
+        case "number":
             return schema.get("minimum", 1)
         case "boolean":
             return False

@@ -123,6 +123,7 @@ async def test_writes_a_prompt_without_scripts(browser: Browser, served: Served)
 
 async def test_search_marks_what_it_found(page: Page, served: Served) -> None:
     await page.goto(f"{served.url}/w/main/prompts")
+    await page.wait_for_function("() => window.htmx && document.readyState === 'complete'")  # who types sooner types on
     await page.keyboard.press("/")
     await page.keyboard.type("invoice")
     await expect(page.locator("mark").first).to_have_text(re.compile("invoice", re.IGNORECASE))
