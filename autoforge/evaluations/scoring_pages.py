@@ -26,7 +26,7 @@ from autoforge.evaluations.cases import CaseResult
 from autoforge.evaluations.commands import RunDraft
 from autoforge.evaluations.config.model import EvaluationConfig, Join, OutputsSection
 from autoforge.evaluations.outputs import Plan, plan_runs
-from autoforge.evaluations.prompt_references import referenced_version
+from autoforge.evaluations.prompt_references import Maker, referenced_version
 from autoforge.evaluations.recorded import MOST_OUTPUTS, chosen_runs, score_run
 from autoforge.evaluations.scope import Scope
 from autoforge.evaluations.scoring_routes import scorers
@@ -81,7 +81,7 @@ async def score_outputs(suite_id: PageId, request: Request, database: Db, actor:
             maker = await referenced_version(session, actor, values["prompt"], at="/prompt")
         work = (suite.name, stored, source, values)
         plan, found = await asyncio.get_running_loop().run_in_executor(scorers(), _score, *work)
-        made = await _store(database, actor, stored, found, RunDraft("", "", "", maker.prompt_id, maker.version_id))
+        made = await _store(database, actor, stored, _drafts(found, suite.name, maker))
     except (BadInput, TooLarge) as error:
         return _form(request, suite, values, error)
     links = Links(actor.workspace_slug)
@@ -133,22 +133,21 @@ def _score(name: str, suite: StoredSuite, source: Source, values: Mapping[str, s
     return plan, [_Scored(run.model, score_run(run, Scope(), lambda _result: None)) for run in runs]
 
 
+def _drafts(found: list[_Scored], suite: str, maker: Maker) -> list[tuple[RunDraft, list[CaseResult]]]:
+    """The runs of one file belong together; they are named as those of the command line."""
+    batch = new_id()
+    return [
+        (RunDraft(one.model, f"{one.model} · {suite}", "", maker.prompt_id, maker.version_id, batch), one.results)
+        for one in found
+    ]
+
+
 async def _store(
-    database: Database, actor: Actor, suite: StoredSuite, found: list[_Scored], draft: RunDraft
+    database: Database, actor: Actor, suite: StoredSuite, runs: list[tuple[RunDraft, list[CaseResult]]]
 ) -> list[UUID]:
     """All runs, or none."""
-    batch = new_id()
     async with database.write(bulk=True) as session:
-        return [
-            await commands.store_run(
-                session,
-                actor,
-                RunDraft(one.model, "", "", draft.prompt_id, draft.version_id, batch),
-                one.results,
-                suite,
-            )
-            for one in found
-        ]
+        return [await commands.store_run(session, actor, draft, results, suite) for draft, results in runs]
 
 
 def _told(found: list[_Scored], plan: Plan) -> str:
