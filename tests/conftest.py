@@ -35,6 +35,15 @@ settings.load_profile("tests")
 CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 CHROMIUM += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
+LONG = (
+    "tests/web/test_browser.py", "tests/serving/", "tests/access/test_doors.py", "tests/cache/test_processes.py",
+    "tests/web/test_contract", "tests/prompts/test_round_trips.py", "tests/web/test_schemathesis.py",
+    "tests/web/test_templates.py", "tests/web/test_everybody.py", "tests/web/test_remembered.py", "tests/deploy/",
+    "tests/queue/test_durability.py", "tests/jobs/test_served.py", "tests/test_scripts.py", "tests/operations/",
+    "tests/users/test_import_durability.py", "tests/prompts/test_cli.py", "tests/evaluations/test_cli.py",
+)  # fmt: skip
+"""Where files begin that take a quarter of a minute or more, whatever number of tests they have."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--plans", action="store_true", help="explain what this run issues, as is done after a full one")
@@ -46,6 +55,11 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
     if not hasattr(config, "workerinput"):  # not in the workers of pytest-xdist
         config.pluginmanager.register(SuitePlans(config))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that two processes end at about the same time (see script/test)."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 @pytest.hookimpl(wrapper=True)
