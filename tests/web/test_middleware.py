@@ -18,7 +18,6 @@ import pytest
 import structlog
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
-from structlog.testing import capture_logs
 
 from autoforge.errors import DatabaseUnavailable
 from autoforge.telemetry import logs
@@ -82,18 +81,26 @@ async def test_a_harmless_request_id_is_kept() -> None:
     assert other.headers["x-request-id"] != 'a"b {}'
 
 
+def heard(monkeypatch: pytest.MonkeyPatch, log: str) -> list[Any]:
+    """What this logger writes, however the product that another test started has set up all of them."""
+    seen = structlog.testing.LogCapture()
+    logger = structlog.wrap_logger(None, processors=[seen], wrapper_class=structlog.make_filtering_bound_logger(0))
+    monkeypatch.setattr(log, logger)
+    return seen.entries
+
+
 async def test_a_database_that_fails_leaves_a_trace_and_not_one_per_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = heard(monkeypatch, "autoforge.web.problems.log")
     at = [0.0]
     monkeypatch.setattr(problems, "_SELDOM", Seldom(lambda: at[0]))
 
     async def full(scope: Any, receive: Any, send: Any) -> None:
         raise DatabaseUnavailable("database or disk is full", retry_after=30)
 
-    with capture_logs() as seen:
-        async with client_of(full) as client:
-            answers = [await client.post("/api/v1/prompts") for _ in range(3)]
-            at[0] += 60
-            answers.append(await client.post("/api/v1/prompts"))
+    async with client_of(full) as client:
+        answers = [await client.post("/api/v1/prompts") for _ in range(3)]
+        at[0] += 60
+        answers.append(await client.post("/api/v1/prompts"))
     for answer in answers:
         must_be_problem(answer, 503, "database-unavailable")
     lines = [entry for entry in seen if entry["event"] == "the database failed"]
@@ -181,10 +188,10 @@ async def _empty() -> Any:
     return {"type": "http.request", "body": b""}
 
 
-async def test_what_goes_wrong_is_500_without_its_details_and_is_logged() -> None:
-    with capture_logs() as seen:
-        async with client_of(failing) as client:
-            answer = await client.get("/")
+async def test_what_goes_wrong_is_500_without_its_details_and_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = heard(monkeypatch, "autoforge.web.problems.log")
+    async with client_of(failing) as client:
+        answer = await client.get("/")
     must_be_problem(answer, 500, "internal")
     assert "secret" not in answer.text
     assert [entry["event"] for entry in seen if entry["log_level"] == "error"] == ["unexpected error"]
@@ -233,13 +240,11 @@ async def test_head_of_an_endless_answer_ends(spec: str) -> None:
 async def test_only_slow_requests_are_logged_unless_all_are_asked_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seen = structlog.testing.LogCapture()
-    logger = structlog.wrap_logger(None, processors=[seen], wrapper_class=structlog.make_filtering_bound_logger(0))
-    monkeypatch.setattr("autoforge.web.exchange.log", logger)
+    seen = heard(monkeypatch, "autoforge.web.exchange.log")
     async with client_of(reading) as client:
         await client.get("/")
     LINES.flush()
-    assert (seen.entries, capsys.readouterr().err) == ([], "")
+    assert (seen, capsys.readouterr().err) == ([], "")
     monkeypatch.setattr(logs, "_plain", True)
     async with client_of(reading, log_all=True) as client:
         await client.get('/x"?secret=1', headers={"X-Request-ID": "r1"})
@@ -254,7 +259,7 @@ async def test_only_slow_requests_are_logged_unless_all_are_asked_for(
     assert datetime.fromisoformat(first.pop("timestamp")) > datetime.fromtimestamp(0, UTC)
     about = {"method": "GET", "path": '/x"', "status": 200, "statements": 0, "client": "10.0.0.9"}
     assert first == {**about, "event": "request", "request_id": "r1", "level": "info"}
-    assert [(one["event"], one["log_level"], one["path"]) for one in seen.entries] == [("slow request", "warning", "/")]
+    assert [(one["event"], one["log_level"], one["path"]) for one in seen] == [("slow request", "warning", "/")]
 
 
 def test_both_ways_to_write_the_line_of_a_request_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
