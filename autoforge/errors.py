@@ -22,6 +22,21 @@ class FieldError:
     message: str
 
 
+def escaped(key: str) -> str:
+    """A key as a step of a JSON Pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def pointer_to(*steps: object) -> str:
+    """The JSON Pointer that leads to a place by these keys and indexes."""
+    return "".join(f"/{escaped(str(step))}" for step in steps)
+
+
+def steps_of(pointer: str) -> list[str]:
+    """The keys and indexes of a JSON Pointer, as text."""
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+
+
 class AutoforgeError(Exception):
     """Base of all expected errors. ``detail`` is one sentence for a person and says what to do."""
 

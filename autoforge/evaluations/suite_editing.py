@@ -15,7 +15,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from autoforge.access.deps import Who
-from autoforge.errors import AutoforgeError, BadInput, Conflict, Stale, TooLarge
+from autoforge.errors import AutoforgeError, BadInput, Conflict, Stale, TooLarge, steps_of
 from autoforge.evaluations import suite_commands, suite_queries
 from autoforge.evaluations.config import EvaluationConfig
 from autoforge.evaluations.suite_imports import config_of_upload
@@ -52,21 +52,21 @@ def _errors(error: AutoforgeError) -> dict[str, str]:
     found: dict[str, str] = {}
     for one in error.errors:
         name = one.pointer.strip("/")
-        told = _said(one.message) if name in _TEXTS or not name else f"{_place(name)}: {one.message}"
+        told = _said(one.message) if name in _TEXTS or not name else f"{_place(f'/{name}')}: {one.message}"
         found.setdefault(name if name in _TEXTS else "tests", told)
     return found or {"name" if isinstance(error, Conflict) else "tests": _said(error.detail)}
 
 
 def _place(pointer: str) -> str:
-    """Where in the tests something is, for people: ``0/assert/1/type`` is ``Test 1, assertion 2``."""
+    """Where in the tests something is, for people: ``/0/assert/1/type`` is ``Test 1, assertion 2``."""
     words, kind = [], "test"
-    for token in pointer.split("/"):
+    for token in steps_of(pointer):
         if token.isdigit():
             words.append(f"{kind} {int(token) + 1}")
         elif token in _KINDS:
             kind = _KINDS[token]
         elif token != "type":
-            words.append(token.replace("~1", "/").replace("~0", "~"))
+            words.append(token)
     text = ", ".join(words) or "The tests"
     return f"{text[:1].upper()}{text[1:]}"
 

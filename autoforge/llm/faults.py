@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from autoforge.errors import BadInput, FieldError
-
-
-def escaped(key: str) -> str:
-    """A key as a step of a JSON Pointer (RFC 6901)."""
-    return key.replace("~", "~0").replace("/", "~1")
+from autoforge.errors import BadInput, FieldError, pointer_to
 
 
 def missing(name: str) -> FieldError:
-    return FieldError(f"/variables/{escaped(name)}", f"The variable {name!r} is missing.")
+    return FieldError(pointer_to("variables", name), f"The variable {name!r} is missing.")
 
 
 def all_of(errors: Iterable[FieldError]) -> BadInput:

@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from autoforge.errors import FieldError
+from autoforge.errors import FieldError, pointer_to
 from autoforge.llm.budget import Budget
-from autoforge.llm.faults import all_of, escaped, missing
+from autoforge.llm.faults import all_of, missing
 from autoforge.llm.plain import as_text
 
 _NAME = r"(?!(?:if|not|and|or|in|is|else)\b)[\w-]+(?: (?!(?:if|and|or|in|is|not|else)\b)[\w-]+)*(?:\.[\w-]+)*"
@@ -61,7 +61,7 @@ def _look_up(path: str, variables: Mapping[str, Any]) -> tuple[Any, FieldError |
         elif isinstance(value, list | tuple) and step.isdecimal() and int(step[:9]) < len(value):
             value = value[int(step[:9])]
         else:
-            pointer = "/variables/" + "/".join(map(escaped, [name, *steps[: depth + 1]]))
+            pointer = pointer_to("variables", name, *steps[: depth + 1])
             owner = ".".join([name, *steps[:depth]])
             return None, FieldError(pointer, f"The variable {owner!r} has no {step!r}.")
     return value, None
@@ -71,5 +71,5 @@ def _written(path: str, value: Any) -> tuple[str, FieldError | None]:
     try:
         return as_text(value), None
     except (RecursionError, ValueError):  # nested without end, or an integer of thousands of digits
-        pointer = "/variables/" + "/".join(map(escaped, path.split(".")))
+        pointer = pointer_to("variables", *path.split("."))
         return "", FieldError(pointer, f"The variable {path!r} cannot be written as text.")

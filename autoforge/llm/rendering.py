@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal, Protocol
 
-from autoforge.errors import BadInput, FieldError
+from autoforge.errors import BadInput, FieldError, escaped
 from autoforge.llm import jinja, mustache
 from autoforge.llm.budget import MAX_OUTPUT, Budget, BudgetSpent, OutputTooLong
-from autoforge.llm.faults import all_of, escaped
+from autoforge.llm.faults import all_of
 
 __all__ = [
     "ENGINES",
@@ -26,7 +26,6 @@ __all__ = [
     "check_template",
     "check_templates",
     "detect_engine",
-    "escaped",
     "find_variables",
     "needed_variables",
     "render_messages",

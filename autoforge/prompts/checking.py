@@ -7,8 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from autoforge.errors import BadInput, FieldError
-from autoforge.llm.rendering import escaped
+from autoforge.errors import BadInput, FieldError, escaped
 
 MAX_DEPTH = 60
 MAX_FAULTS = 50

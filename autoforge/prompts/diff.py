@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
 
-from autoforge.llm.rendering import escaped
+from autoforge.errors import escaped
 from autoforge.prompts.alignment import gaps, matching_blocks
 from autoforge.prompts.content import Message, PromptContent, message_text, to_data, tool_name
 from autoforge.prompts.diff_rows import Row, Run, rows_of

@@ -15,8 +15,7 @@ from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from autoforge.errors import BadInput, FieldError
-from autoforge.llm.rendering import escaped
+from autoforge.errors import BadInput, FieldError, escaped
 from autoforge.prompts.alignment import Block, matching_blocks
 from autoforge.prompts.content import Message, PromptContent, parse_content, to_data
 from autoforge.prompts.diff import MISSING, keyed, pair_messages, same, split_lines

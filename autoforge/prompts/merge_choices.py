@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from autoforge.errors import BadInput, FieldError
-from autoforge.llm.rendering import escaped
+from autoforge.errors import BadInput, FieldError, escaped
 from autoforge.prompts.content import PromptContent
 from autoforge.prompts.merge import MergeResult, merge
 

@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from autoforge.access import Actor
 from autoforge.access.deps import Who
 from autoforge.db import Database, ReadSession
-from autoforge.errors import BadInput, Conflict
+from autoforge.errors import BadInput, Conflict, steps_of
 from autoforge.prompts import merge_queries, queries, version_commands, views
 from autoforge.prompts.commands import MAIN
 from autoforge.prompts.diff import MISSING
@@ -130,7 +130,7 @@ def _text(value: Any) -> str:
 def _title(key: str) -> str:
     """A conflict's place for people: ``/messages/0/content#2`` is "Message 1, content (place 2)"."""
     pointer, _, number = key.partition("#")
-    parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.strip("/").split("/")]
+    parts = steps_of(pointer.rstrip("/"))
     if parts[0] == "messages" and len(parts) > 1 and parts[1].isdecimal():
         before = len(parts) > 2 and parts[2] == "before"
         place = f"New message before message {int(parts[1]) + 1}" if before else f"Message {int(parts[1]) + 1}"

@@ -14,8 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from autoforge.errors import AutoforgeError, BadInput, FieldError
-from autoforge.llm.rendering import escaped
+from autoforge.errors import AutoforgeError, BadInput, FieldError, escaped
 from autoforge.prompts.content import PromptContent, check_templates, needed_variables, parse_content, to_data
 from autoforge.reading import Source
 from autoforge.reading.documents import parse_json

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from autoforge.errors import escaped
 from autoforge.reading.source import Source
 
 MAX_DEPTH = 100
@@ -196,7 +197,7 @@ class _Builder:
         if not self._stack:
             return ""
         top = self._stack[-1]
-        part = str(len(top.value)) if isinstance(top.value, list) else _escaped(top.key)
+        part = str(len(top.value)) if isinstance(top.value, list) else escaped(top.key)
         return f"{top.pointer}/{part}"
 
     def _mark(self, event: Any, pointer: str) -> None:
@@ -242,10 +243,6 @@ def _key_text(event: Any, value: Any) -> str:
     if isinstance(event, yaml.ScalarEvent):
         return str(event.value)
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _escaped(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")
 
 
 def _shown(text: str) -> str:

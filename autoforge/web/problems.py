@@ -28,6 +28,7 @@ from autoforge.errors import (
     Overloaded,
     TooManyRequests,
     Unauthenticated,
+    pointer_to,
 )
 from autoforge.telemetry.lasting import Seldom
 from autoforge.web.arrivals import Refused
@@ -155,7 +156,7 @@ def _pointer(place: Sequence[Any]) -> str:
         return ""
     head, *rest = place
     if head == "body":
-        return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in rest)
+        return pointer_to(*rest)
     shapes = {"query": "?%s", "path": "{%s}", "header": "%s"}
     return shapes[head] % rest[0] if head in shapes and rest else "/".join(map(str, place))
 

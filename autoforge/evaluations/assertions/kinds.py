@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from autoforge.errors import BadInput
+from autoforge.errors import BadInput, escaped
 from autoforge.evaluations.cases import Case, Output
 from autoforge.evaluations.near_words import near_word
 from autoforge.evaluations.scope import Scope
@@ -122,6 +122,7 @@ class Range:
 
 
 RANGE = frozenset(("min", "max", "count"))
+"""What :func:`range_of` reads."""
 
 
 def check_keys(raw: Mapping[str, Any], known: Iterable[str], where: str) -> None:
@@ -134,14 +135,9 @@ def check_keys(raw: Mapping[str, Any], known: Iterable[str], where: str) -> None
             raise BadInput.at(f"{where}/{escaped(str(key))}", f"there is no key {key}; {hint}")
 
 
-def escaped(key: str) -> str:
-    """A key as a part of a JSON Pointer."""
-    return key.replace("~", "~0").replace("/", "~1")
-
-
 def range_of(raw: Mapping[str, Any], where: str) -> Range | None:
     """The range that `min`, `max` or `count` of a mapping give, None without them. Errors point below ``where``."""
-    given = {name: raw[name] for name in ("min", "max", "count") if raw.get(name) is not None}
+    given = {name: raw[name] for name in sorted(RANGE) if raw.get(name) is not None}
     if not given:
         return None
     numbers: dict[str, float] = {}

@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from autoforge.errors import BadInput, FieldError
+from autoforge.errors import BadInput, FieldError, escaped
 from autoforge.evaluations.assertions.filling import has_template
-from autoforge.evaluations.assertions.kinds import Kind, Limit, escaped
+from autoforge.evaluations.assertions.kinds import Kind, Limit
 from autoforge.evaluations.assertions.registry import ASSERT_SET, KINDS, nearest
 from autoforge.evaluations.cases import Assertion
 from autoforge.evaluations.near_words import near_word

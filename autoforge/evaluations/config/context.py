@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from autoforge.errors import BadInput
+from autoforge.errors import BadInput, steps_of
 from autoforge.evaluations.assertions import UNAVAILABLE, expand_short, ignored_settings, parse_assertion
 from autoforge.evaluations.assertions.schema import slips
 from autoforge.evaluations.cases import Assertion
@@ -93,8 +93,7 @@ class Context:
         if not reference.startswith("#/"):
             raise spot.child("$ref").bad(f"{reference!r} must point into this file, as #/assertionTemplates/NAME")
         target: Any = self.root
-        for part in reference[2:].split("/"):
-            key = part.replace("~1", "/").replace("~0", "~")
+        for key in steps_of(reference[1:]):
             target = (
                 target.get(key, MISSING)
                 if isinstance(target, dict)

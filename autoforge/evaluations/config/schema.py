@@ -16,7 +16,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from autoforge.errors import BadInput, FieldError
+from autoforge.errors import BadInput, FieldError, escaped, pointer_to
 from autoforge.evaluations.config.spots import Notice, Spot
 from autoforge.evaluations.near_words import near_word
 
@@ -124,7 +124,7 @@ def _problems(value: Any) -> Iterator[FieldError]:
 
 
 def _explained(error: ValidationError) -> Iterator[FieldError]:
-    pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in error.absolute_path)
+    pointer = pointer_to(*error.absolute_path)
     instance: Any = error.instance
     match error.validator:
         case "anyOf":
@@ -174,8 +174,7 @@ def _extra_keys(error: ValidationError, pointer: str) -> Iterator[FieldError]:
         if key not in known:
             near = near_word(key, known)
             hint = f"did you mean {near!r}?" if near else f"known are {', '.join(known)}"
-            step = key.replace("~", "~0").replace("/", "~1")
-            yield FieldError(f"{pointer}/{step}", f"there is no key {key!r}; {hint}")
+            yield FieldError(f"{pointer}/{escaped(key)}", f"there is no key {key!r}; {hint}")
 
 
 def _title(branch: dict[str, Any]) -> str:

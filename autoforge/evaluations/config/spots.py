@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from autoforge.errors import BadInput, FieldError
+from autoforge.errors import BadInput, FieldError, escaped
 from autoforge.reading.documents import Document
 
 
@@ -44,7 +44,7 @@ class Spot(msgspec.Struct, frozen=True):
         """The spot of a part of what stands here."""
         pointer = self.pointer
         for key in keys:
-            pointer += f"/{key}" if isinstance(key, int) else f"/{key.replace('~', '~0').replace('/', '~1')}"
+            pointer += f"/{key}" if isinstance(key, int) else f"/{escaped(key)}"
         return Spot(self.file, pointer, self.document, self.fixed_line)
 
     @property
