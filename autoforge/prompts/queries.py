@@ -25,14 +25,14 @@ from autoforge.errors import BadInput, NotFound
 _Head, _HeadVersion, _LabelVersion = aliased(m.PromptHead), aliased(m.PromptVersion), aliased(m.PromptVersion)
 _RunVersion = aliased(m.PromptVersion)
 
-_latest_id = (
-    select(m.Evaluation.id)
-    .where(m.Evaluation.prompt_id == m.Prompt.id, m.Evaluation.deleted_at.is_(None))
-    .order_by(m.Evaluation.created_at.desc(), m.Evaluation.id.desc())
-    .limit(1)
-    .correlate(m.Prompt)
-    .scalar_subquery()
-)
+
+def latest_run(*of: Any) -> Any:
+    """The id of the newest run that is not deleted, of those that meet the conditions."""
+    newest_first = (m.Evaluation.created_at.desc(), m.Evaluation.id.desc())
+    return select(m.Evaluation.id).where(*of, m.Evaluation.deleted_at.is_(None)).order_by(*newest_first).limit(1)
+
+
+_latest_id = latest_run(m.Evaluation.prompt_id == m.Prompt.id).correlate(m.Prompt).scalar_subquery()
 _labels = (
     select(func.aggregate_strings(m.PromptHead.name + "=" + cast(_LabelVersion.number, Text), ","))
     .join(_LabelVersion, _LabelVersion.id == m.PromptHead.version_id)
@@ -235,23 +235,14 @@ _movers = (
     .correlate(m.Prompt)
     .scalar_subquery()
 )
-_latest_score = (
-    select(m.Evaluation.score)
-    .where(
-        m.Evaluation.prompt_id == m.Prompt.id,
-        m.Evaluation.version_id == _HeadVersion.id,
-        m.Evaluation.deleted_at.is_(None),
-    )
-    .order_by(m.Evaluation.created_at.desc(), m.Evaluation.id.desc())
-    .limit(1)
-    .correlate(m.Prompt, _HeadVersion)
-    .scalar_subquery()
-)
-_BESIDE = ("author", "movers", "latest_score")
+_run_of_head = latest_run(m.Evaluation.prompt_id == m.Prompt.id, m.Evaluation.version_id == _HeadVersion.id)
+_BESIDE = ("author", "movers", "latest_run")
 _ONE_WITH_BESIDE = named(
     "prompts.one_with_beside",
     _one.join(_Author, _Author.id == _HeadVersion.author_id).add_columns(
-        _Author.name.label("author"), _movers.label("movers"), _latest_score.label("latest_score")
+        _Author.name.label("author"),
+        _movers.label("movers"),
+        _run_of_head.correlate(m.Prompt, _HeadVersion).scalar_subquery().label("latest_run"),
     ),
     bounded=True,
 )
@@ -276,14 +267,14 @@ async def one(session: ReadSession, workspace_id: UUID, prompt_id: UUID) -> dict
 
 
 async def one_with_beside(session: ReadSession, workspace_id: UUID, prompt_id: UUID) -> tuple[dict[str, Any], str]:
-    """The same, and a text that changes with what is shown of it and changes without it: names of people, scores."""
+    """The same, and a text that changes with what is shown of it and changes without it: names of people, runs."""
     row = await session.first(_ONE_WITH_BESIDE, {"prompt_id": prompt_id, "workspace_id": workspace_id})
     if row is None:
         raise _missing(prompt_id)
     shown = {**row._mapping, "tags": json.loads(row.tags)}
-    author, movers, latest_score = (shown.pop(name) for name in _BESIDE)
+    author, movers, run = (shown.pop(name) for name in _BESIDE)
     names = [shown["owner"], author, *sorted((movers or "").split("\n"))]  # an aggregate has no order
-    return shown, json.dumps([names, shown["evaluations"], shown["average_score"], latest_score])
+    return shown, json.dumps([names, shown["evaluations"], shown["average_score"], str(run)])
 
 
 async def must_exist(session: ReadSession, workspace_id: UUID, prompt_id: UUID) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import aliased
 from autoforge.db import ReadSession, named
 from autoforge.db import models as m
 from autoforge.prompts.names import MAIN, Reference
+from autoforge.prompts.queries import latest_run
 
 _Parent = aliased(m.PromptVersion)
 _COLUMNS = (
@@ -33,14 +34,10 @@ _parents = (  # "position:number" each: which parent is the first one matters, a
     .label("parents")
 )
 _latest_id = (
-    select(m.Evaluation.id)
-    .where(
+    latest_run(
         m.Evaluation.prompt_id == m.PromptVersion.prompt_id,
         m.Evaluation.version_id == m.PromptVersion.id,
-        m.Evaluation.deleted_at.is_(None),
     )
-    .order_by(m.Evaluation.created_at.desc(), m.Evaluation.id.desc())
-    .limit(1)
     .correlate(m.PromptVersion)
     .scalar_subquery()
 )

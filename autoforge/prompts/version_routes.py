@@ -85,7 +85,8 @@ async def read_version(prompt_id: UUID, number: Number, request: Request, databa
             await queries.must_exist(session, actor.workspace_id, prompt_id)
             raise NotFound(f"This prompt has no version {number}.")
     # All else of a version stays as it was written.
-    tag = content_tag(f"{version['content_hash']}\n{version['latest_score']}\n{version['author']}".encode())
+    beside = ("content_hash", "latest_score", "latest_model", "author")
+    tag = content_tag("\n".join(str(version[name]) for name in beside).encode())
     body = {**version, "content": raw_json(version["content"])}
     return not_modified(request, tag) or json_response(body, headers={"ETag": tag})
 

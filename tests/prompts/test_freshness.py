@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx2
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from autoforge.access import Actor
-from autoforge.db import Database
+from autoforge.db import Database, clock
 from autoforge.db import models as m
 from autoforge.users import leaving
 from tests import make
@@ -84,3 +85,24 @@ async def test_a_new_owner_is_sent(api: httpx2.AsyncClient, database: Database, 
     assert after.json()["updated_at"] > before.json()["updated_at"]
     late = await api.patch(f"templates/{template}", json={"description": "x"}, headers={"If-Match": stale})
     assert late.status_code == 412
+
+
+async def test_a_run_of_another_model_with_the_same_score_is_sent(
+    api: httpx2.AsyncClient, database: Database, owner: Actor
+) -> None:
+    prompt = await create(api)
+    async with database.read() as session:
+        version = await session.scalar(select(m.PromptVersion.id).where(m.PromptVersion.prompt_id == UUID(prompt)))
+    moments = iter(clock.now() + timedelta(hours=hours) for hours in range(9))
+
+    async def run(model: str) -> None:
+        about = {"prompt_id": UUID(prompt), "version_id": version, "score": 0.5, "model": model}
+        async with database.write() as session:
+            await make.evaluations(session, owner, 1, created_at=next(moments), **about)
+
+    await run("first")
+    for path in (f"prompts/{prompt}", f"prompts/{prompt}/versions/1"):
+        _, after = await seen_again(api, path, lambda path=path: run(f"model of {path}"))
+        assert after.status_code == 200
+        told = after.json() if "versions/" in path else after.json()["head"]
+        assert told["latest_model"] == f"model of {path}"
