@@ -27,11 +27,12 @@ from autoforge.evaluations.commands import RunDraft
 from autoforge.evaluations.config.model import EvaluationConfig, Join, OutputsSection
 from autoforge.evaluations.outputs import Plan, plan_runs
 from autoforge.evaluations.prompt_references import Maker, referenced_version
-from autoforge.evaluations.recorded import MOST_OUTPUTS, chosen_runs, score_run
+from autoforge.evaluations.recorded import chosen_runs, score_run
 from autoforge.evaluations.scope import Scope
-from autoforge.evaluations.scoring_routes import scorers
+from autoforge.evaluations.scoring_routes import scorable, scorers
 from autoforge.evaluations.suite_commands import StoredSuite
 from autoforge.reading import Source
+from autoforge.reading.source import uploaded
 from autoforge.web.deps import Db
 from autoforge.web.forms import PageId, errors_by_field, plain_lines
 from autoforge.web.html import page, seen
@@ -76,8 +77,8 @@ async def score_outputs(suite_id: PageId, request: Request, database: Db, actor:
     values = dict.fromkeys(_TEXTS, "")
     try:
         source = await _sent(request, values)
-        stored = await _whole(database, suite_id)
         async with database.read() as session:
+            stored = await scorable(session, suite_id)
             maker = await referenced_version(session, actor, values["prompt"], at="/prompt")
         work = (suite.name, stored, source, values)
         plan, found = await asyncio.get_running_loop().run_in_executor(scorers(), _score, *work)
@@ -96,15 +97,7 @@ async def _sent(request: Request, values: dict[str, str]) -> Source:
         file = form.get("file")
         if not isinstance(file, UploadFile) or not file.filename:
             raise BadInput.at("/file", "Choose a file of outputs first.")
-        return Source.of(await file.read(), file.filename)
-
-
-async def _whole(database: Database, suite_id: UUID) -> StoredSuite:
-    async with database.read() as session:
-        suite = await suite_queries.whole(session, suite_id, most=MOST_OUTPUTS)
-    if len(suite.cases) > MOST_OUTPUTS:
-        raise TooLarge(f"The suite has more than {MOST_OUTPUTS:,} cases; score it with `autoforge evaluate`.")
-    return suite
+        return await asyncio.to_thread(uploaded, await file.read(), file.filename)
 
 
 def _score(name: str, suite: StoredSuite, source: Source, values: Mapping[str, str]) -> tuple[Plan, list[_Scored]]:
@@ -112,21 +105,7 @@ def _score(name: str, suite: StoredSuite, source: Source, values: Mapping[str, s
     model, join = values["model"], values["join"]
     joined = Join(output=join, case=join) if join else None
     section = OutputsSection(sources=(source,), join=joined, model_field=values["model_field"] or None)
-    config = EvaluationConfig(
-        name=name,
-        folder=None,
-        description=None,
-        prompts=(),
-        providers=(),
-        cases=tuple(suite.cases),
-        outputs=(section,),
-        alignment={},
-        given_outputs={},
-        notices=(),
-        assertion_types={},
-        parameters={},
-    )
-    plan = plan_runs(config)
+    plan = plan_runs(EvaluationConfig(name, cases=tuple(suite.cases), outputs=(section,)))
     runs = chosen_runs(plan, [model] if model else [], None)
     if len(runs) > MOST_RUNS:
         raise TooLarge(f"The file holds {len(runs):,} models; here it may be {MOST_RUNS}. Use `autoforge evaluate`.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -16,7 +17,7 @@ from starlette.responses import Response
 from autoforge.access import Actor
 from autoforge.access.deps import Who
 from autoforge.access.once import Once
-from autoforge.db import Database
+from autoforge.db import Database, ReadSession
 from autoforge.errors import BadInput, TooLarge
 from autoforge.evaluations import commands, suite_queries
 from autoforge.evaluations.cases import CaseResult, Output
@@ -85,11 +86,17 @@ async def _suite(database: Database, actor: Actor, asked: ScoreIn) -> StoredSuit
     """The suite with its cases. NotFound, TooLarge, and BadInput for more outputs than cases."""
     async with database.read() as session:
         await suite_queries.check(session, actor.workspace_id, asked.suite_id)
-        suite = await suite_queries.whole(session, asked.suite_id, most=MOST_OUTPUTS)
-    if len(suite.cases) > MOST_OUTPUTS:
-        raise TooLarge(f"The suite has more than {MOST_OUTPUTS:,} cases; score it with `autoforge evaluate`.")
+        suite = await scorable(session, asked.suite_id)
     if len(asked.outputs) > len(suite.cases):
         raise BadInput.at("/outputs", f"There are {len(asked.outputs):,} outputs for {len(suite.cases):,} cases.")
+    return suite
+
+
+async def scorable(session: ReadSession, suite_id: UUID) -> StoredSuite:
+    """The suite with its cases. TooLarge when they are more than one request may score."""
+    suite = await suite_queries.whole(session, suite_id, most=MOST_OUTPUTS)
+    if len(suite.cases) > MOST_OUTPUTS:
+        raise TooLarge(f"The suite has more than {MOST_OUTPUTS:,} cases; score it with `autoforge evaluate`.")
     return suite
 
 

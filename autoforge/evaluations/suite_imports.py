@@ -18,6 +18,7 @@ from autoforge.evaluations.config import EvaluationConfig, load_config, load_sou
 from autoforge.evaluations.schemas import MOST_CASES
 from autoforge.reading import Source
 from autoforge.reading.documents import read_document
+from autoforge.reading.source import uploaded
 
 _ROWS = (".csv", ".tsv", ".jsonl", ".ndjson")
 _DOCUMENTS = (".yaml", ".yml", ".json")
@@ -42,9 +43,9 @@ def case_of_test(test: Mapping[str, Any]) -> Case:
 def config_of_upload(data: bytes, name: str) -> EvaluationConfig:
     """A configuration (YAML, JSON) or a file of tests (a list in YAML or JSON, JSON Lines, CSV).
 
-    Raises BadInput, and TooLarge for more than ``MOST_CASES``.
+    Raises BadInput, and TooLarge for more than ``MOST_CASES`` or bytes than an upload may have.
     """
-    source = Source.of(data, Path(name).name or "upload.yaml")
+    source = uploaded(data, Path(name).name or "upload.yaml")
     if source.suffix in _ROWS:
         return _few_enough(_tests_file(source))
     if source.suffix not in _DOCUMENTS:

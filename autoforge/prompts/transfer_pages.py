@@ -23,8 +23,9 @@ from autoforge.prompts.bulk_commands import Imported
 from autoforge.prompts.formats import ImportOptions, read_records
 from autoforge.prompts.formats.options import PLACEHOLDERS
 from autoforge.prompts.importing import below, import_all
-from autoforge.prompts.transfer_routes import Format, expanded, export_response, shown
+from autoforge.prompts.transfer_routes import Format, export_response, shown
 from autoforge.reading import Source
+from autoforge.reading.source import uploaded
 from autoforge.web.deps import Db
 from autoforge.web.forms import errors_by_field
 from autoforge.web.html import page, seen
@@ -102,7 +103,7 @@ async def _sent(request: Request, values: dict[str, Any]) -> _Sent:
         file = form.get("file")
         if not isinstance(file, UploadFile) or not file.filename:
             raise BadInput.at("/file", "Choose a file first.")
-        source = await expanded(await file.read(), file.filename)
+        source = await asyncio.to_thread(uploaded, await file.read(), file.filename)
         is_trial = form.get("action") == "try"
     mapping = {field: column for field in MAPPED if (column := values[_column(field)].strip())}
     options = ImportOptions(mapping, values["placeholders"] or None, values["separator"] or None)

@@ -21,7 +21,7 @@ from autoforge.prompts.exporting import Wanted, export_records, must_have
 from autoforge.prompts.formats import ImportOptions, encoder_for, read_records
 from autoforge.prompts.importing import below, import_all, parse_mapping
 from autoforge.reading import Source
-from autoforge.reading.source import read_bytes
+from autoforge.reading.source import uploaded
 from autoforge.web.deps import Db
 from autoforge.web.downloads import Download
 from autoforge.web.problems import PROBLEMS
@@ -30,8 +30,6 @@ from autoforge.web.text import Line
 
 router = APIRouter(prefix="/prompts", tags=["transfer"], responses=PROBLEMS)
 
-MOST_EXPANDED = 64 * 1024 * 1024
-"""Bytes of an upload after gzip."""
 _CHUNK = 64 * 1024
 _SHOWN = 100
 _MEDIA_TYPES = {
@@ -113,17 +111,13 @@ async def _upload(request: Request) -> tuple[Source, str | None]:
     """The file that was sent, and its format as far as the content type tells."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
-        return await expanded(await request.body(), "the upload"), _MEDIA_TYPES.get(kind)
+        return await asyncio.to_thread(uploaded, await request.body(), "the upload"), _MEDIA_TYPES.get(kind)
     async with request.form(max_files=1, max_fields=10) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise BadInput.at("/file", "The form has no part `file` that is a file.")
-        source = await expanded(await file.read(), file.filename or "the upload")
+        source = await asyncio.to_thread(uploaded, await file.read(), file.filename or "the upload")
         return source, _MEDIA_TYPES.get((file.content_type or "").partition(";")[0].strip().lower())
-
-
-async def expanded(data: bytes, name: str) -> Source:
-    return Source.of(await asyncio.to_thread(read_bytes, Source.of(data, name), MOST_EXPANDED), name)
 
 
 def _refused(report: Imported) -> BadInput:

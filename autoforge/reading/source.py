@@ -23,6 +23,8 @@ MAX_WHOLE = 256 * 1024 * 1024
 """Bytes (after expansion) of what is read whole into memory."""
 MAX_STREAM = 16 * 1024 * 1024 * 1024
 """Bytes (after expansion) of what is streamed."""
+MAX_UPLOAD = 64 * 1024 * 1024
+"""Bytes (after expansion) of what comes in one request over HTTP."""
 MAX_RATIO = 200
 """Expanded over compressed size, checked once ``RATIO_FREE`` bytes came out. Real text stays below 60."""
 RATIO_FREE = 8 * 1024 * 1024
@@ -146,3 +148,8 @@ def read_bytes(source: Source, limit: int = MAX_WHOLE) -> bytes:
         return source.data
     with source.open(limit) as stream:
         return stream.read()
+
+
+def uploaded(data: bytes, name: str) -> Source:
+    """What a request brought, expanded. Raises BadInput as ``Source.open``, and TooLarge beyond ``MAX_UPLOAD``."""
+    return Source.of(read_bytes(Source.of(data, name), MAX_UPLOAD), name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -168,3 +169,12 @@ async def test_what_is_wrong_is_told_in_words(client: httpx2.AsyncClient, tests:
     wrong = answer.text.partition('id="tests-wrong">')[2].partition("</p>")[0]
     assert told in wrong, wrong
     assert "tests.yaml" not in wrong
+
+
+async def test_a_file_that_expands_too_far_is_refused(
+    client: httpx2.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autoforge.reading.source.MAX_UPLOAD", 1_000)
+    packed = {"file": ("outputs.jsonl.gz", gzip.compress(b'{"output": "x"}\n' * 100))}
+    assert (await client.post(f"{W}/{world.suite.suite_id}/score", files=packed)).status_code == 413
+    assert (await client.post(W, files=packed, data={"name": "packed"})).status_code == 413

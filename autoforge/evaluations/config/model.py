@@ -94,16 +94,16 @@ class EvaluationConfig:
     """
 
     name: str
-    folder: Path | None
-    description: str | None
-    prompts: tuple[ConfigPrompt, ...]
-    providers: tuple[ConfigProvider, ...]
-    cases: tuple[Case, ...]
-    outputs: tuple[OutputsSection, ...]
-    alignment: Mapping[int, Sequence[int | None]]
-    given_outputs: Mapping[int, Any]
-    notices: tuple[Notice, ...]
-    assertion_types: Mapping[str, int]
-    parameters: Mapping[str, str]
+    folder: Path | None = None
+    description: str | None = None
+    prompts: tuple[ConfigPrompt, ...] = ()
+    providers: tuple[ConfigProvider, ...] = ()
+    cases: tuple[Case, ...] = ()
+    outputs: tuple[OutputsSection, ...] = ()
+    alignment: Mapping[int, Sequence[int | None]] = field(default_factory=dict)
+    given_outputs: Mapping[int, Any] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
+    assertion_types: Mapping[str, int] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
     trusted: bool = False
     files: tuple[Path, ...] = ()
